@@ -1,0 +1,65 @@
+"""netlapse: see a neural network learn.
+
+Record a training run in any framework, then replay it: feature spaces, decision boundaries, losses, weights and
+gradients, epoch by epoch, as figures and films.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import errors as errors
+from .replay import Replay as Replay
+from .store import Run as Run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .figures import compare as compare
+    from .figures import film as film
+    from .figures import plot as plot
+
+__all__ = ["Replay", "Run", "compare", "film", "open", "plot"]
+
+_FIGURES = {"compare", "film", "plot"}
+
+
+def open(path: str | Path, *, model: Any = None) -> Replay:  # noqa: A001 - `netlapse.open` reads as it should
+    """Open a recorded run, finished or still growing, for replay.
+
+    The network is rebuilt from the run without your code; where the framework cannot do that (custom layers or
+    losses), pass your compiled `model`. Only its architecture and loss are used, never its weights.
+
+    Raises RunError for a folder that is not a run or is written in a newer format, DamagedRun for a manifest that
+    cannot be read. Damaged frames are named in a warning and left out.
+    """
+    return Replay(Run(path), _network(model))
+
+
+def _network(model: Any) -> Any:
+    # Imported when the first value is asked for: weights and curves need no framework.
+    def make(manifest: Any, read: Any) -> Any:
+        if manifest.framework != "keras":
+            raise errors.Unsupported(f"run {manifest.name!r} was recorded in {manifest.framework!r}; this netlapse replays keras")
+        if model is None:
+            from .keras_backend import choose_backend
+
+            choose_backend(manifest.backend)
+        from .keras.network import KerasNetwork
+
+        return KerasNetwork.of_run(manifest, read, model)
+
+    return make
+
+
+def __getattr__(name: str) -> Any:
+    # Drawing needs matplotlib, recording and replaying do not.
+    if name in _FIGURES:
+        from . import figures
+
+        return getattr(figures, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_FIGURES})

@@ -1,0 +1,7 @@
+"""The framework-free recorder: which moments of a training are due, and what is kept of them."""
+
+from .probe import PROBE_SIZE as PROBE_SIZE
+from .probe import Probe as Probe
+from .recording import Description as Description
+from .recording import Recording as Recording
+from .schedule import Schedule as Schedule

@@ -1,0 +1,54 @@
+"""Which frames are meant by an epoch, a slice of epochs or a list of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import MissingFrame
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from numpy.typing import NDArray
+
+# One epoch, `slice(first, last, every)` with both ends included, several epochs, or None for all frames.
+Epochs = float | slice | Sequence[float] | None
+
+
+def select(epochs: Float[np.ndarray, " frame"], wanted: Epochs, run: str) -> NDArray[np.intp]:
+    """The numbers of the frames meant. Raises MissingFrame for an epoch that was not recorded."""
+    if wanted is None:
+        return np.arange(len(epochs))
+    if isinstance(wanted, slice):
+        low = -np.inf if wanted.start is None else wanted.start
+        high = np.inf if wanted.stop is None else wanted.stop
+        found = np.flatnonzero((epochs >= low) & (epochs <= high))[:: wanted.step or 1]
+        if len(found) == 0:
+            raise MissingFrame(f"run {run!r} has no frame in epochs {low:g} to {high:g}; {_extent(epochs)}")
+        return found
+    several = wanted if isinstance(wanted, Sequence | np.ndarray) else [wanted]
+    return np.array([_find(epochs, float(epoch), run) for epoch in several], np.intp)
+
+
+def nearest(epochs: Float[np.ndarray, " frame"], epoch: float) -> float:
+    """The recorded epoch nearest to this one, the earlier of two."""
+    return float(epochs[np.abs(epochs - epoch).argmin()])
+
+
+def _find(epochs: Float[np.ndarray, " frame"], epoch: float, run: str) -> int:
+    # Epochs within an epoch are fractions such as 12 + 17/125: meant is what prints alike.
+    found = np.flatnonzero(np.isclose(epochs, epoch, rtol=0, atol=1e-6))
+    if len(found):
+        return int(found[0])
+    if len(epochs) == 0:
+        raise MissingFrame(f"run {run!r} has no frame yet; wait for its recorder, or record it again")
+    below, above = epochs[epochs < epoch], epochs[epochs > epoch]
+    near = [f"{value:g}" for value in (*below[-1:], *above[:1])]
+    verb = "nearest are " + " and ".join(near) if len(near) > 1 else f"nearest is {near[0]}"
+    raise MissingFrame(f"run {run!r} has no frame at epoch {epoch:g}; {verb} ({_extent(epochs)})")
+
+
+def _extent(epochs: Float[np.ndarray, " frame"]) -> str:
+    return f"it has {len(epochs)} frames, epochs {epochs[0]:g} to {epochs[-1]:g}" if len(epochs) else "it has no frames"
