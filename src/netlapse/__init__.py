@@ -40,7 +40,9 @@ def _network(model: Any) -> Any:
     # Imported when the first value is asked for: weights and curves need no framework.
     def make(manifest: Any, read: Any) -> Any:
         if manifest.framework != "keras":
-            raise errors.Unsupported(f"run {manifest.name!r} was recorded in {manifest.framework!r}; this netlapse replays keras")
+            raise errors.Unsupported(
+                f"run {manifest.name!r} was recorded in {manifest.framework!r}; this netlapse replays keras"
+            )
         if model is None:
             from .keras_backend import choose_backend
 

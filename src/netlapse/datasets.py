@@ -88,9 +88,7 @@ def xor(n: int = 1000, *, noise: float = 0.0, seed: int = 0) -> DataSet:
     return _finish(_corners(targets, 2, generator) * distances, targets, noise, generator)
 
 
-def spirals(
-    n: int = 1000, *, classes: int = 2, turns: float = 1.5, noise: float = 0.0, seed: int = 0
-) -> DataSet:
+def spirals(n: int = 1000, *, classes: int = 2, turns: float = 1.5, noise: float = 0.0, seed: int = 0) -> DataSet:
     """Spiral arms winding out of the origin, one per class, to radius 1.
 
     Each arm makes `turns` turns, its radius growing in proportion to the angle; the arms are the same curve,
@@ -132,9 +130,7 @@ def circles(n: int = 1000, *, factor: float = 0.5, noise: float = 0.0, seed: int
     return _finish(inputs, targets, noise, np.random.default_rng(seed))
 
 
-def blobs(
-    n: int = 1000, *, classes: int = 2, dimensions: int = 2, noise: float = 1.0, seed: int = 0
-) -> DataSet:
+def blobs(n: int = 1000, *, classes: int = 2, dimensions: int = 2, noise: float = 1.0, seed: int = 0) -> DataSet:
     """Gaussian blobs, one per class, around centres drawn evenly from [-10, 10] in every dimension.
 
     Here noise is the blobs' own standard deviation, so it is not 0 by default. Some seeds draw centres so
@@ -151,19 +147,13 @@ def blobs(
 
 def _check(n: int, *, classes: int = 2, dimensions: int = 2, noise: float, seed: int) -> None:
     if classes < 2:
-        raise ValueError(
-            f"classes is {classes}, but there is nothing to tell apart below 2; ask for 2 or more"
-        )
+        raise ValueError(f"classes is {classes}, but there is nothing to tell apart below 2; ask for 2 or more")
     if n < classes:
-        raise ValueError(
-            f"n is {n}, but each of the {classes} classes needs an example; ask for n={classes} or more"
-        )
+        raise ValueError(f"n is {n}, but each of the {classes} classes needs an example; ask for n={classes} or more")
     if dimensions < 1:
         raise ValueError(f"dimensions is {dimensions}, but an example needs a feature; ask for 1 or more")
     if not 0 <= noise < inf:
-        raise ValueError(
-            f"noise is {noise}, but it is a standard deviation; give 0 (none) or a positive number"
-        )
+        raise ValueError(f"noise is {noise}, but it is a standard deviation; give 0 (none) or a positive number")
     if not 0 <= seed < 2**32:
         raise ValueError(f"seed is {seed}, but the generators take 0 to {2**32 - 1}; choose one of these")
 

@@ -1,5 +1,4 @@
 """Activation functions with their gradients: one to read closely, or many side by side."""
-# pyright: reportUnknownMemberType=false
 # matplotlib leaves **kwargs untyped.
 
 from __future__ import annotations
@@ -112,24 +111,24 @@ def peak_text(curve: ActivationFunction) -> str:
 
     size = f"{peak.gradient:.3g}".replace("-", "\N{MINUS SIGN}")
     stretches, (start, stop) = peak.stretches, peak.stretches[0]
-    inner, outer = stretches[-1][0], max(stop for _, stop in stretches)
+    inner, outer = stretches[-1]
     mirrored = math.isclose(-start, outer, abs_tol=1e-6) and outer > 0.01 * (last - first)
+    where = " and ".join(place(*stretch) for stretch in stretches)
+    if start == stop:
+        where = f"|z| = {number(outer)}" if mirrored and len(stretches) == 2 else where
+        return f"gradient {'up to' if {start, outer} & {first, last} else 'peak'} {size} at {where}"
     if (start, stop) == (first, last):
         return f"gradient {size} everywhere"
-    if start == stop == last or start == stop == first:
-        return f"gradient up to {size} at {f'|z| = {number(outer)}' if mirrored else place(start, stop)}"
-    if mirrored and len(stretches) <= 2:
-        side = f"< {number(outer)}" if len(stretches) == 1 else f"> {number(inner)}"
-        return f"gradient {size} for |z| {side}"
-    where = " and ".join(place(*stretch) for stretch in stretches)
-    return f"gradient peak {size} at {where}" if start == stop else f"gradient {size} for {where}"
+    if mirrored and len(stretches) == 1:
+        where = f"|z| < {number(outer)}"
+    elif mirrored and len(stretches) == 2 and outer == last:
+        where = f"|z| > {number(inner)}"
+    return f"gradient {size} for {where}"
 
 
 def _curves(curve: ActivationFunction, ax: Axes, colours: Theme) -> list[Artist]:
     """Shading, zero lines and the two lines, which are interrupted where they jump."""
-    shades = [
-        ax.axvspan(*stretch, color=colours.muted, alpha=0.16, lw=0, zorder=0) for stretch in saturated(curve)
-    ]
+    shades = [ax.axvspan(*stretch, color=colours.muted, alpha=0.16, lw=0, zorder=0) for stretch in saturated(curve)]
     zeros = [
         ax.axhline(0, color=colours.line, lw=0.8, zorder=1),
         ax.axvline(0, color=colours.line, lw=0.8, zorder=1),
@@ -179,15 +178,11 @@ def _mark_peak(curve: ActivationFunction, ax: Axes, colours: Theme) -> list[Arti
     )
     if start != stop:
         return [note]
-    (dot,) = ax.plot(
-        *anchor, "o", color=colours.series[1], ms=7, mec=colours.surface, mew=1.2, zorder=5, clip_on=False
-    )
+    (dot,) = ax.plot(*anchor, "o", color=colours.series[1], ms=7, mec=colours.surface, mew=1.2, zorder=5, clip_on=False)
     return [note, dot]
 
 
-def _free_spot(
-    curve: ActivationFunction, ax: Axes, anchor: tuple[float, float], text: str
-) -> tuple[float, float]:
+def _free_spot(curve: ActivationFunction, ax: Axes, anchor: tuple[float, float], text: str) -> tuple[float, float]:
     """Centre, in axes fractions, of the text box nearest to `anchor` that no curve crosses; else the top."""
     (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
     inches = _inches(ax)

@@ -1,5 +1,4 @@
 """A feed-forward network as a diagram: units as nodes split into z and activation, weights as edges."""
-# pyright: reportUnknownMemberType=false
 # matplotlib leaves **kwargs untyped.
 
 from __future__ import annotations
@@ -69,7 +68,7 @@ def network_diagram(layers: Sequence[DenseLayer], ax: Axes, *, theme: ThemeName 
     sizes = [layers[0].kernel.shape[0], *(layer.kernel.shape[1] for layer in layers)]
     numbers = sum(layer.kernel.size for layer in layers) <= MOST_NUMBERS
     widest = max(float(np.abs(layer.kernel).max()) for layer in layers) or 1.0
-    floor, ceiling, step = 0.4, height - 0.7, width / len(sizes)
+    floor, ceiling, step = 0.4, height - 0.8, width / len(sizes)
     pitch = (ceiling - floor) / max(len(shown(size)) for size in sizes)
     # Under a node its bias needs a line of text.
     radius = min(0.38, 0.44 * pitch, step / 8, (pitch - 0.28) / 2 if numbers else 0.38)
@@ -79,26 +78,22 @@ def network_diagram(layers: Sequence[DenseLayer], ax: Axes, *, theme: ThemeName 
     ]
     artists = [*_heading(columns[0], ceiling, "inputs", f"{sizes[0]}", ax, colours)]
     artists += [
-        part
-        for unit, y in columns[0].nodes
-        for part in node(columns[0], y, radius, f"$x_{{{unit + 1}}}$", ax, colours)
+        part for unit, y in columns[0].nodes for part in node(columns[0], y, radius, f"$x_{{{unit + 1}}}$", ax, colours)
     ]
     for depth, (layer, (source, target)) in enumerate(zip(layers, pairwise(columns), strict=True), start=1):
         out = "\\hat{y}" if depth == len(layers) else "a"
         count = f"{sizes[depth]} unit{'s' if sizes[depth] > 1 else ''}"
-        artists += _heading(
-            target, ceiling, layer.name, f"{count}, ${out}$ = {layer.activation}($z$)", ax, colours
-        )
-        artists += edges(layer.kernel, source, target, widest, ax, colours, labelled=numbers)
+        artists += _heading(target, ceiling, layer.name, f"{count}, ${out}$ = {layer.activation}($z$)", ax, colours)
+        labels = [[number(weight) for weight in row] for row in layer.kernel] if numbers else None
+        artists += edges(layer.kernel, source, target, ax, colours, labels=labels, widest=widest)
         for unit, y in target.nodes:
             index = _index(unit, depth, sizes)
             artists += node(target, y, radius, f"$z{index}$", ax, colours, activation=f"${out}{index}$")
             if numbers and layer.bias is not None:
-                artists.append(bias(target, y - radius, f"$b$ = {number(layer.bias[unit])}", ax, colours))
+                place, text = (target.x, y - radius - 0.16), f"$b$ = {number(layer.bias[unit])}"
+                artists.append(ax.text(*place, text, **_centred(TICK), color=colours.ink))
     artists += [
-        ax.text(
-            one.x, y, f"⋮  {size - len(one.nodes)} more", **_centred(LABEL), color=colours.muted, zorder=4
-        )
+        ax.text(one.x, y, f"⋮  {size - len(one.nodes)} more", **_centred(LABEL), color=colours.muted, zorder=4)
         for one, size in zip(columns, sizes, strict=True)
         for unit, y in one.rows
         if unit is None
@@ -164,42 +159,40 @@ def edges(
     kernel: Float[np.ndarray, "input unit"],
     source: Column,
     target: Column,
-    widest: float,
     ax: Axes,
     colours: Theme,
     *,
-    labelled: bool,
-    symbols: bool = False,
+    labels: Sequence[Sequence[str]] | None = None,
+    size: float = TICK,
+    widest: float | None = None,
 ) -> list[Artist]:
-    """The weights between two columns as lines, `labelled` with their numbers and, if asked, symbols."""
+    """The weights between two columns as lines, with `labels` (a row per input) on them.
+
+    The weight of size `widest`, by default the largest of this kernel, has the widest line.
+    """
     ends = [(i, j, y, end) for i, y in source.nodes for j, end in target.nodes]
     weights = np.array([kernel[i, j] for i, j, _, _ in ends])
     start, stop = source.x + source.half, target.x - target.half
-    thickest = 5.0 if labelled else 2.4
+    thickest = (5.0 if labels else 2.4) / (widest or float(np.abs(kernel).max()) or 1.0)
     lines = LineCollection(
         [[(start, y), (stop, end)] for _, _, y, end in ends],
         colors=[colours.ink if weight >= 0 else colours.muted for weight in weights],
-        linewidths=np.maximum(0.6, thickest * np.abs(weights) / widest),
+        linewidths=np.maximum(0.6, thickest * np.abs(weights)),
         linestyles=["solid" if weight >= 0 else (0, (2.4, 1.2)) for weight in weights],
         zorder=1,
     )
     ax.add_collection(lines, autolim=False)
-    if not labelled:
+    if labels is None:
         return [lines]
     # At this fraction of the way the labels of all edges are evenly spaced, one above the other.
     way = 1 / (1 + len(source.rows))
     surround = {"boxstyle": "round,pad=0.12", "fc": colours.surface, "ec": "none"}
     texts: list[Artist] = []
     for i, j, y, end in ends:
-        label = f"$w_{{{i + 1}{j + 1}}}$ = {number(kernel[i, j])}" if symbols else number(kernel[i, j])
         place = start + way * (stop - start), y + way * (end - y)
-        texts.append(ax.text(*place, label, **_centred(TICK), color=colours.ink, bbox=surround, zorder=2))
+        look: dict[str, Any] = {**_centred(size), "color": colours.ink, "bbox": surround, "zorder": 2}
+        texts.append(ax.text(*place, labels[i][j], **look))
     return [lines, *texts]
-
-
-def bias(where: Column, y: float, text: str, ax: Axes, colours: Theme) -> Artist:
-    """A bias, just below the node whose lower end is at `y`."""
-    return ax.text(where.x, y - 0.06, text, ha="center", va="top", fontsize=TICK, color=colours.ink, zorder=5)
 
 
 def number(value: float) -> str:
@@ -218,8 +211,8 @@ def _index(unit: int, depth: int, sizes: Sequence[int]) -> str:
 
 
 def _heading(where: Column, y: float, name: str, detail: str, ax: Axes, colours: Theme) -> list[Artist]:
-    title = ax.text(where.x, y + 0.3, name, ha="center", fontsize=TITLE, color=colours.ink, weight="bold")
-    return [title, ax.text(where.x, y + 0.06, detail, ha="center", fontsize=LABEL, color=colours.muted)]
+    title = ax.text(where.x, y + 0.36, name, ha="center", fontsize=TITLE, color=colours.ink, weight="bold")
+    return [title, ax.text(where.x, y + 0.12, detail, ha="center", fontsize=LABEL, color=colours.muted)]
 
 
 def _key(widest: float, ax: Axes, colours: Theme) -> Artist:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from matplotlib.colors import to_rgb
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -43,8 +45,8 @@ DARK = Theme(
 )
 THEMES: dict[str, Theme] = {"light": LIGHT, "dark": DARK}
 
-DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = (
-    "solid",
+DASHES: tuple[tuple[int, tuple[int, ...]], ...] = (
+    (0, ()),
     (0, (6, 2)),
     (0, (1, 1)),
     (0, (4, 1, 1, 1)),
@@ -52,13 +54,21 @@ DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = (
     (0, (3, 3)),
 )
 
+# Points: sizes of text, and the space between a title and its Axes.
 TITLE, LABEL, TICK = 13.0, 11.5, 10.5
+TITLE_PAD = 8.0
+
+
+def blend(surface: str, color: str, share: float) -> tuple[float, ...]:
+    """The colour that a transparent `color` makes on `surface`."""
+    below, above = to_rgb(surface), to_rgb(color)
+    return tuple((1 - share) * b + share * a for b, a in zip(below, above, strict=True))
 
 
 def style_axes(ax: Axes, theme: Theme, *, title: str = "", xlabel: str = "", ylabel: str = "") -> None:
     """Give `ax` the theme's look. Everything is set on the Axes itself; no global is changed."""
     ax.set_facecolor(theme.surface)
-    ax.set_title(title, loc="left", fontsize=TITLE, color=theme.ink, pad=8)
+    ax.set_title(title, loc="left", fontsize=TITLE, color=theme.ink, pad=TITLE_PAD)
     ax.set_xlabel(xlabel, fontsize=LABEL, color=theme.ink)
     ax.set_ylabel(ylabel, fontsize=LABEL, color=theme.ink)
     ax.tick_params(which="both", colors=theme.muted, labelcolor=theme.muted, labelsize=TICK)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +29,7 @@ GRID = np.concatenate([-_HALF[::-1], _HALF])
 def activation_names() -> list[str]:
     """Every activation function of this Keras, without aliases such as "swish"."""
     functions: dict[str, Any] = dict(inspect.getmembers(keras.activations, inspect.isfunction))
-    return [
-        name for name, function in functions.items() if function.__name__ == name and name not in _PLUMBING
-    ]
+    return [name for name, function in functions.items() if function.__name__ == name and name not in _PLUMBING]
 
 
 def activation_function(activation: str | Activation, z: ArrayLike | None = None) -> ActivationFunction:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -56,7 +57,12 @@ def describe(model: Any, extra: Mapping[str, Any], fit: Mapping[str, Any]) -> De
     return Description(
         framework="keras",
         backend=backend,
-        versions={"python": platform.python_version(), "keras": keras.__version__, **_version(backend), **_version("numpy")},
+        versions={
+            "python": platform.python_version(),
+            "keras": keras.__version__,
+            **_version(backend),
+            **_version("numpy"),
+        },
         hyperparameters=plain({**hyperparameters(model, fit), **extra}),
         layers=tuple(_layer(layer) for layer in layers_of(model)),
         parameters=tuple(parameter for parameter, _ in parameters_of(model).values()),
@@ -101,7 +107,7 @@ def hyperparameters(model: Any, fit: Mapping[str, Any]) -> dict[str, Any]:
             initializer = getattr(layer, f"{role}_initializer", None)
             if initializer is not None:
                 values[f"{layer.name}.{role}_initializer"] = _name(initializer)
-                settings = initializer.get_config() if hasattr(initializer, "get_config") else {}
+                settings: dict[str, Any] = initializer.get_config() if hasattr(initializer, "get_config") else {}
                 values |= {f"{layer.name}.{role}_initializer.{key}": value for key, value in settings.items()}
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None:
@@ -151,9 +157,10 @@ def _callers() -> Iterator[Any]:
 def _name(thing: Any) -> str:
     if isinstance(thing, str):
         return thing
-    config = keras.saving.serialize_keras_object(thing) if thing is not None else None
+    config: Any = keras.saving.serialize_keras_object(thing) if thing is not None else None
     if isinstance(config, dict):
-        inner = config["config"]
+        config = cast("dict[str, Any]", config)
+        inner: Any = config["config"]
         # Functions are stored as {"class_name": "function", "config": "relu"}.
         name = inner if isinstance(inner, str) else config.get("class_name")
         return _snake(str(name))
@@ -161,7 +168,9 @@ def _name(thing: Any) -> str:
 
 
 def _snake(name: str) -> str:
-    return "".join(f"_{c.lower()}" if c.isupper() and i and not name[i - 1].isupper() else c.lower() for i, c in enumerate(name))
+    return "".join(
+        f"_{c.lower()}" if c.isupper() and i and not name[i - 1].isupper() else c.lower() for i, c in enumerate(name)
+    )
 
 
 def _one(names: list[Any]) -> Any:
@@ -172,12 +181,21 @@ def plain(value: Any) -> Any:
     """The value as JSON knows it; what JSON cannot say becomes text."""
     if value is None or isinstance(value, bool | str | int):
         return value
-    if isinstance(value, float | np.floating):
-        return float(value) if np.isfinite(value) else str(value)
+    if isinstance(value, float):
+        return _plain_float(value)
     if isinstance(value, np.generic) or (hasattr(value, "item") and getattr(value, "ndim", None) == 0):
         return plain(value.item())
     if isinstance(value, dict):
-        return {str(key): plain(entry) for key, entry in value.items()}
+        return {str(key): plain(entry) for key, entry in cast("dict[Any, Any]", value).items() if entry is not None}
     if isinstance(value, list | tuple | set | np.ndarray):
-        return [plain(entry) for entry in value]
+        return [plain(entry) for entry in cast("list[Any]", value)]
     return str(value)
+
+
+def _plain_float(value: float) -> float | str:
+    if not math.isfinite(value):
+        return str(value)
+    # What was a float32 is written as a person would: 0.05, not 0.05000000074505806.
+    if abs(value) < np.finfo(np.float32).max and float(np.float32(value)) == value:
+        return float(str(np.float32(value)))
+    return value

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -77,7 +77,11 @@ class KerasNetwork:
     @property
     def output(self) -> str:
         """Name of the last layer."""
-        return str(layers_of(self._model)[-1].name if self._sequential else self._model.outputs[0]._keras_history.operation.name)
+        return str(
+            layers_of(self._model)[-1].name
+            if self._sequential
+            else self._model.outputs[0]._keras_history.operation.name
+        )
 
     @property
     def _sequential(self) -> bool:
@@ -117,7 +121,9 @@ class KerasNetwork:
         """Loss of each example, (frame, example)."""
         return self._compiled("losses")(weights, _single(inputs), _single(targets))
 
-    def gradients(self, weights: StackedWeights, inputs: NDArray[Any], targets: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    def gradients(
+        self, weights: StackedWeights, inputs: NDArray[Any], targets: NDArray[Any]
+    ) -> dict[str, NDArray[Any]]:
         """Gradient of the mean loss by trainable parameter."""
         return self._compiled("gradients")(weights, _single(inputs), _single(targets))
 
@@ -179,11 +185,13 @@ class KerasNetwork:
             shape = [size or 1 for size in self.input_shape]
             inputs = keras.ops.zeros((inputs.shape[0], *shape), dtype=self._model.inputs[0].dtype)
         try:
-            with keras.StatelessScope(state_mapping=[(self._variables[name], value) for name, value in weights.items()]):
+            with keras.StatelessScope(
+                state_mapping=[(self._variables[name], value) for name, value in weights.items()]
+            ):
                 outputs = self._model(inputs, training=False)
         finally:
             self._exchange = None
-        outputs = outputs[0] if isinstance(outputs, list) else outputs
+        outputs = cast("Any", outputs[0] if isinstance(outputs, list) else outputs)
         self._seen[Tap(self.output)] = outputs
         return outputs
 
@@ -196,8 +204,8 @@ class KerasNetwork:
                 continue
             if operation._inbound_nodes[node].is_input:
                 raise Unsupported(
-                    f"run {self._name!r} has connections that go round layer {start!r}, so that its activations alone do"
-                    " not decide the output; choose a layer that everything passes through"
+                    f"run {self._name!r} has connections that go round layer {start!r}, so that its activations alone"
+                    " do not decide the output; choose a layer that everything passes through"
                 )
             tensors += operation._inbound_nodes[node].input_tensors
 
@@ -205,8 +213,8 @@ class KerasNetwork:
         loss = self._loss
         if loss is None or isinstance(loss, list | dict):
             raise Unsupported(
-                f"run {self._name!r} was recorded without a loss that Keras can rebuild by itself; pass the compiled"
-                " model: netlapse.open(path, model=your_model)"
+                f"run {self._name!r} was recorded without a loss that Keras can rebuild by itself; pass the"
+                " compiled model: netlapse.open(path, model=your_model)"
             )
         outputs = self._apply(weights, inputs)
         values = (loss.call if isinstance(loss, keras.losses.Loss) else loss)(_like(targets, outputs), outputs)
@@ -240,7 +248,7 @@ def _over_frames(function: Callable[..., Any]) -> Callable[..., Any]:
     if backend == "jax":
         import jax
 
-        @lru_cache(maxsize=None)
+        @cache
         def vectorised(arguments: int) -> Any:
             return jax.jit(jax.vmap(function, in_axes=(0, *[None] * arguments)))
 
@@ -258,11 +266,12 @@ def _over_frames(function: Callable[..., Any]) -> Callable[..., Any]:
             tensors = [torch.as_tensor(array, device=device) for array in arrays]
             with torch.no_grad():
                 found = torch.func.vmap(function, in_dims=(0, *[None] * len(tensors)))(stacked, *tensors)
-            return keras.tree.map_structure(lambda tensor: tensor.detach().cpu().numpy(), found)
+            return keras.tree.map_structure(keras.ops.convert_to_numpy, found)
 
         return run_torch
     raise Unsupported(
-        f"Keras runs on its {backend!r} backend; runs are replayed on jax or torch: set KERAS_BACKEND before Keras is imported"
+        f"Keras runs on its {backend!r} backend; runs are replayed on jax or torch: set KERAS_BACKEND before Keras is"
+        " imported"
     )
 
 
@@ -270,10 +279,12 @@ def _gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     if keras.backend.backend() == "jax":
         import jax
 
-        return jax.grad(function)
-    import torch
+        gradient: Any = jax.grad(function)
+    else:
+        import torch
 
-    return torch.func.grad(function)
+        gradient = torch.func.grad(function)
+    return gradient
 
 
 def _single(array: NDArray[Any]) -> NDArray[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -69,7 +69,12 @@ class Recorder(keras.callbacks.Callback):
         self._probe = Probe.of(probe, "probe", probe_size)
         self._validation = Probe.of(validation, "validation", probe_size) if validation is not None else None
         self.recording = Recording(
-            path, probe=self._probe, validation=self._validation, every=every, exist=exist, class_names=class_names
+            path,
+            probe=self._probe,
+            validation=self._validation,
+            every=every,
+            exist=exist,
+            class_names=class_names,
         )
         self._extra = dict(hyperparameters or {})
         self._state: ModelState | None = None
@@ -97,6 +102,7 @@ class Recorder(keras.callbacks.Callback):
         done = self.recording.epoch or float(initial_epoch)
         self._first_epoch = math.floor(done) + 1 if self._step > self.recording.step else math.ceil(done)
         self._epochs_done = 0
+        self._batches_per_epoch: int = (cast("dict[str, Any]", self.params) or {}).get("steps") or 0
         self.recording.frame(self._step, self._first_epoch, self._state.weights, self._scalars(None))
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -106,7 +112,7 @@ class Recorder(keras.callbacks.Callback):
     def _on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         assert self._state is not None
         self._step = self._epoch_began + batch + 1
-        batches = (self.params or {}).get("steps")
+        batches = self._batches_per_epoch
         # Keras knows the length of an epoch beforehand for arrays only.
         within = min((batch + 1) / batches, 1.0) if batches else 0.0
         epoch = self._first_epoch + self._epochs_done + within

@@ -35,7 +35,8 @@ class ModelState:
         self._schedule = rate if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule) else None
         self._rate = rate if self._schedule is None else None
         self._rate_place = next(
-            (index for index, variable in enumerate(getattr(model.optimizer, "variables", [])) if variable is rate), None
+            (index for index, variable in enumerate(getattr(model.optimizer, "variables", [])) if variable is rate),
+            None,
         )
 
     def _within_epoch(self) -> dict[str, Any] | None:
@@ -68,7 +69,9 @@ class ModelState:
 
 def _copy(value: Any) -> NDArray[Any]:
     # A copy, because the trainer gives the memory of its arrays to the next step.
-    copy = np.array(value if hasattr(value, "__array__") and not _on_torch(value) else keras.ops.convert_to_numpy(value))
+    copy = np.array(
+        value if hasattr(value, "__array__") and not _on_torch(value) else keras.ops.convert_to_numpy(value)
+    )
     return copy if copy.dtype.kind in "biufc" else copy.astype(np.float32)
 
 

@@ -33,10 +33,12 @@ def logits_of(values: Float[np.ndarray, "frame example ..."]) -> Float[np.ndarra
     if values.ndim == 3 and values.shape[2] == 1:
         return values[:, :, 0]
     raise Unsupported(
-        f"the output has shape {values.shape[2:]} per example; this view shows binary classification with one output unit"
+        f"the output has shape {values.shape[2:]} per example; this view shows binary classification: one output unit"
     )
 
 
-def wrong(logits: Float[np.ndarray, "frame example"], positive: Bool[np.ndarray, " example"]) -> Bool[np.ndarray, "frame example"]:
+def wrong(
+    logits: Float[np.ndarray, "frame example"], positive: Bool[np.ndarray, " example"]
+) -> Bool[np.ndarray, "frame example"]:
     """Where the prediction (positive where the logit is above 0) differs from the label; NaN is wrong."""
     return np.where(positive, ~(logits > 0), ~(logits <= 0))

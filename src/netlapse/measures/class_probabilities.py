@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .binary import labels, logits_of
-from .timeline import Timeline, per_frame
+from .timeline import Timeline
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int, Shaped
@@ -19,7 +19,7 @@ class ClassProbabilities(Timeline):
     """P(positive) of each example at each frame, in [0, 1]. An example is wrong on the far side of 0.5."""
 
     positive: Bool[np.ndarray, " example"]
-    probabilities: Float[np.ndarray, "frame example"] = per_frame()
+    probabilities: Float[np.ndarray, "frame example"]
 
     def histogram(
         self, *, positive: bool, bins: int = 20

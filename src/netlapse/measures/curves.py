@@ -1,4 +1,4 @@
-"""Learning curves: one number per frame."""
+"""Learning curves: a few numbers per frame."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .binary import labels, logits_of, wrong
-from .timeline import Timeline, per_frame
+from .timeline import Timeline
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,14 +15,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Curves(Timeline):
-    """Mean loss and accuracy over the examples of the probe, with the weights of each frame.
+    """Mean loss and number of wrong examples of the probe, with the weights of each frame.
 
     Not what the framework logs: that is a running mean over an epoch during which the weights move.
     """
 
     loss_name: str
-    loss: Float[np.ndarray, " frame"] = per_frame()
-    accuracy: Float[np.ndarray, " frame"] = per_frame()
+    negatives: int
+    positives: int
+    loss: Float[np.ndarray, " frame"]
+    wrong_negatives: Float[np.ndarray, " frame"]
+    wrong_positives: Float[np.ndarray, " frame"]
+
+    @property
+    def accuracy(self) -> Float[np.ndarray, " frame"]:
+        """Share of all examples that are right."""
+        return 1 - (self.wrong_negatives + self.wrong_positives) / (self.negatives + self.positives)
 
 
 def curves(
@@ -33,8 +41,15 @@ def curves(
     targets: Shaped[np.ndarray, "example ..."],
     loss: str,
 ) -> Curves:
-    """Mean loss and share of right examples. Raises Unsupported unless the task is binary."""
-    mistakes = wrong(logits_of(logits), labels(targets))
+    """Mean loss and wrong examples. Raises Unsupported unless the task is binary."""
+    positive = labels(targets)
+    mistakes = wrong(logits_of(logits), positive)
     return Curves(
-        epochs=epochs, loss_name=loss, loss=losses.mean(axis=1, dtype=float), accuracy=1 - mistakes.mean(axis=1)
+        epochs=epochs,
+        loss_name=loss,
+        negatives=int((~positive).sum()),
+        positives=int(positive.sum()),
+        loss=losses.mean(axis=1, dtype=float),
+        wrong_negatives=mistakes[:, ~positive].sum(axis=1, dtype=float),
+        wrong_positives=mistakes[:, positive].sum(axis=1, dtype=float),
     )

@@ -10,13 +10,14 @@ import numpy as np
 from ..errors import Unsupported
 from . import plane
 from .binary import labels, logits_of
-from .plane import Limits
-from .timeline import Timeline, per_frame
+from .timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jaxtyping import Bool, Float, Shaped
+
+    from .plane import Limits
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class DecisionBoundary(Timeline):
     x: Float[np.ndarray, " column"]
     y: Float[np.ndarray, " row"]
     limits: Limits
-    logits: Float[np.ndarray, "frame example"] = per_frame()
-    grid_logits: Float[np.ndarray, "frame row column"] = per_frame()
+    logits: Float[np.ndarray, "frame example"]
+    grid_logits: Float[np.ndarray, "frame row column"]
 
 
 def decision_boundary(
@@ -53,7 +54,7 @@ def decision_boundary(
     positive = labels(targets)
     if inputs.ndim != 2 or inputs.shape[1] != 2:
         raise Unsupported(
-            f"inputs have shape {inputs.shape[1:]} per example; the decision boundary is drawn for networks of two inputs"
+            f"inputs have shape {inputs.shape[1:]} per example; the decision boundary is drawn for two inputs"
         )
     inputs = np.asarray(inputs, np.float32)
     limits = plane.widen(domain or plane.domain(inputs), 0.05)

@@ -10,13 +10,14 @@ import numpy as np
 from ..errors import Unsupported
 from . import plane
 from .binary import labels, logits_of
-from .plane import Limits
-from .timeline import Timeline, per_frame
+from .timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jaxtyping import Bool, Float, Shaped
+
+    from .plane import Limits
 
     Hidden = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
     Head = Callable[[np.ndarray], np.ndarray]
@@ -39,12 +40,12 @@ class FeatureSpace(Timeline):
     y: Float[np.ndarray, " row"]
     limits: Limits
     domain: Limits | None
-    points: Float[np.ndarray, "frame example 2"] = per_frame()
-    logits: Float[np.ndarray, "frame example"] = per_frame()
-    plane_logits: Float[np.ndarray, "frame row column"] = per_frame()
-    lines: Float[np.ndarray, "frame line point 2"] | None = per_frame()
-    image: Float[np.ndarray, "frame row column 2"] | None = per_frame()
-    image_logits: Float[np.ndarray, "frame row column"] | None = per_frame()
+    points: Float[np.ndarray, "frame example 2"]
+    logits: Float[np.ndarray, "frame example"]
+    plane_logits: Float[np.ndarray, "frame row column"]
+    lines: Float[np.ndarray, "frame line point 2"] | None
+    image: Float[np.ndarray, "frame row column 2"] | None
+    image_logits: Float[np.ndarray, "frame row column"] | None
 
 
 def feature_space(

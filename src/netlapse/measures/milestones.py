@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .binary import labels, logits_of, wrong
-
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Shaped
+    from jaxtyping import Bool, Float
+
+    from .curves import Curves
 
 
 @dataclass(frozen=True)
@@ -34,21 +34,14 @@ class Milestones:
     plateaus: tuple[tuple[float, float], ...]
 
 
-def milestones(
-    logits: Float[np.ndarray, "frame example 1"],
-    losses: Float[np.ndarray, "frame example"],
-    *,
-    epochs: Float[np.ndarray, " frame"],
-    targets: Shaped[np.ndarray, "example ..."],
-) -> Milestones:
-    """Find the milestones of a run. Raises Unsupported unless the task is binary."""
-    positive = labels(targets)
-    right = ~wrong(logits_of(logits), positive)
+def milestones(curves: Curves) -> Milestones:
+    """Find the milestones of a run in its learning curves."""
+    negative, positive = curves.wrong_negatives == 0, curves.wrong_positives == 0
     return Milestones(
-        negative=_milestone(right[:, ~positive].all(axis=1), epochs),
-        positive=_milestone(right[:, positive].all(axis=1), epochs),
-        all=_milestone(right.all(axis=1), epochs),
-        plateaus=plateaus(losses.mean(axis=1, dtype=float), epochs),
+        negative=_milestone(negative, curves.epochs),
+        positive=_milestone(positive, curves.epochs),
+        all=_milestone(negative & positive, curves.epochs),
+        plateaus=plateaus(curves.loss, curves.epochs),
     )
 
 
@@ -66,8 +59,33 @@ def plateaus(
     loss: Float[np.ndarray, " frame"],
     epochs: Float[np.ndarray, " frame"],
     *,
-    slow: float = 0.5,
+    slow: float = 0.25,
     shortest: float = 0.05,
 ) -> tuple[tuple[float, float], ...]:
-    """Stretches of epochs in which the loss nearly stood still before it fell on."""
-    return ()
+    """Stretches of epochs, first and last, in which the loss nearly stood still.
+
+    There the loss falls, in proportion to itself, at less than `slow` times its mean pace over the whole run, for
+    at least the share `shortest` of all epochs. The pace is measured over a window of 2 % of the frames to either
+    side, so that single noisy epochs neither make nor break a plateau. A run whose loss did not fall has none.
+    """
+    if len(loss) < 5 or not (np.isfinite(loss).all() and (loss > 0).all()):
+        return ()
+    reach = max(1, round(0.02 * len(loss)))
+    frames = np.arange(len(loss))
+    low, high = np.maximum(frames - reach, 0), np.minimum(frames + reach, len(loss) - 1)
+    height = np.log(loss)
+    pace = (height[low] - height[high]) / (epochs[high] - epochs[low])
+    total = epochs[-1] - epochs[0]
+    mean = (height[0] - height[-1]) / total
+    if mean <= 0:
+        return ()
+    still = np.concatenate([[False], pace < slow * mean, [False]])
+    starts, stops = np.flatnonzero(still[1:] & ~still[:-1]), np.flatnonzero(~still[1:] & still[:-1]) - 1
+    # A hitch no longer than the window is noise within one plateau, not the end of it.
+    whole = starts[1:] - stops[:-1] > 2 * reach
+    starts, stops = starts[np.append(True, whole)[: len(starts)]], stops[np.append(whole, True)[: len(stops)]]
+    return tuple(
+        (float(epochs[start]), float(epochs[stop]))
+        for start, stop in zip(starts, stops, strict=True)
+        if epochs[stop] - epochs[start] >= shortest * total
+    )

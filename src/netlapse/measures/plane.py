@@ -45,7 +45,9 @@ def widen(area: Limits, margin: float) -> Limits:
     return (left - dx, right + dx), (bottom - dy, top + dy)
 
 
-def grid(area: Limits, resolution: int) -> tuple[Float[np.ndarray, " column"], Float[np.ndarray, " row"], Float[np.ndarray, "point 2"]]:
+def grid(
+    area: Limits, resolution: int
+) -> tuple[Float[np.ndarray, " column"], Float[np.ndarray, " row"], Float[np.ndarray, "point 2"]]:
     """Evenly spaced columns and rows, and all their crossings row by row."""
     x, y = np.linspace(*area[0], resolution), np.linspace(*area[1], resolution)
     return x, y, np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(np.float32)

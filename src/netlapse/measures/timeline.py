@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+import re
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -10,13 +11,14 @@ import numpy as np
 from ..errors import MissingFrame
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from jaxtyping import Float
     from numpy.typing import NDArray
 
 
-def per_frame() -> Any:
-    """A field whose first axis is the frame."""
-    return field(metadata={"axis": "frame"})
+# The axis names in a field's annotation say whether it has one value per frame: "frame example", " frame".
+_PER_FRAME = re.compile(r"""["'] ?frame\b""")
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Timeline:
     `epochs` (frame,) are those it was computed at, ascending.
     """
 
-    epochs: Float[np.ndarray, " frame"] = per_frame()
+    epochs: Float[np.ndarray, " frame"]
 
     def at(self, epoch: float) -> Self:
         """The measure at one epoch, with a frame axis of length 1.
@@ -49,11 +51,25 @@ class Timeline:
         """Whether there is a frame at this epoch, so that `at` need not interpolate."""
         return bool(np.any(self.epochs == epoch))
 
-    def _map(self, change: Any) -> Self:
-        framed = [f.name for f in fields(self) if f.metadata.get("axis") == "frame"]
-        values = {name: getattr(self, name) for name in framed}
+    @classmethod
+    def join(cls, parts: Sequence[Self]) -> Self:
+        """The same measure of consecutive blocks of frames as one."""
+        columns = {name: [getattr(part, name) for part in parts] for name in _per_frame(cls)}
+        return replace(
+            parts[0],
+            **{name: np.concatenate(column) for name, column in columns.items() if column[0] is not None},
+        )
+
+    def _map(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Self:
+        values = {name: getattr(self, name) for name in _per_frame(type(self))}
         return replace(self, **{name: change(value) for name, value in values.items() if value is not None})
 
 
+def _per_frame(cls: type[Timeline]) -> list[str]:
+    return [field.name for field in fields(cls) if _PER_FRAME.search(str(field.type))]
+
+
 def _mix(low: NDArray[Any], high: NDArray[Any], share: float) -> NDArray[Any]:
+    if low.dtype.kind != "f":
+        return low if share < 0.5 else high
     return low + (high - low) * np.asarray(share, low.dtype)

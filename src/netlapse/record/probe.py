@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,7 +39,9 @@ class Probe:
         """
         if not isinstance(data, tuple) or len(data) != 2:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise BadProbe(f"{name} must be a pair (inputs, targets); found {type(data).__name__}")
-        inputs, targets = (_array(part, f"{name} {kind}") for part, kind in zip(data, ("inputs", "targets"), strict=True))
+        inputs, targets = (
+            _array(part, f"{name} {kind}") for part, kind in zip(data, ("inputs", "targets"), strict=True)
+        )
         if len(inputs) != len(targets):
             raise BadProbe(f"{name} has {len(inputs)} inputs but {len(targets)} targets; pass one target per example")
         if len(inputs) == 0:
@@ -50,10 +52,10 @@ class Probe:
         return cls(inputs[index], targets[index], index, len(inputs))
 
 
-def _array(values: ArrayLike, what: str) -> NDArray[Any]:
+def _array(values: Any, what: str) -> NDArray[Any]:
     if isinstance(values, dict) or (isinstance(values, list | tuple) and values and hasattr(values[0], "shape")):
         raise BadProbe(f"{what} are several arrays; networks with one input and one output are supported")
-    array = cast("NDArray[Any]", np.asarray(values))
+    array: NDArray[Any] = np.asarray(values)
     if array.dtype.kind not in "biuf":
         raise BadProbe(f"{what} have dtype {array.dtype}; pass numbers")
     if array.ndim == 0:
@@ -69,7 +71,11 @@ def _array(values: ArrayLike, what: str) -> NDArray[Any]:
 def _stratified(targets: NDArray[Any], size: int) -> NDArray[np.intp]:
     generator = np.random.default_rng(_SEED)
     order = generator.permutation(len(targets))
-    labels = targets.argmax(axis=-1) if targets.ndim == 2 and targets.shape[1] > 1 else targets.reshape(len(targets), -1)[:, 0]
+    labels = (
+        targets.argmax(axis=-1)
+        if targets.ndim == 2 and targets.shape[1] > 1
+        else targets.reshape(len(targets), -1)[:, 0]
+    )
     classes, codes = np.unique(labels[order], return_inverse=True)
     if len(classes) > size // 2:
         return np.sort(order[:size])  # not classes but quantities, or too many to share out

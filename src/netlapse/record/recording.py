@@ -101,12 +101,18 @@ class Recording:
             elif self._writer.closed:
                 self._take_up(Writer.resume(self.path))
         except OSError as error:
-            raise RunError(f"cannot record to {self.path}: {error}; choose a path on a disk that can be written") from error
+            raise RunError(
+                f"cannot record to {self.path}: {error}; choose a path on a disk that can be written"
+            ) from error
         self._guard = _InterruptGuard(self)
         self._guard.set()
 
     def _create(self, description: Description) -> Writer:
-        arrays = {"train/inputs": self._probe.inputs, "train/targets": self._probe.targets, "train/index": self._probe.index}
+        arrays = {
+            "train/inputs": self._probe.inputs,
+            "train/targets": self._probe.targets,
+            "train/index": self._probe.index,
+        }
         entry: dict[str, Any] = {"examples": len(self._probe.index), "drawn_from": self._probe.total}
         if self._validation is not None:
             arrays |= {
@@ -114,7 +120,10 @@ class Recording:
                 "validation/targets": self._validation.targets,
                 "validation/index": self._validation.index,
             }
-            entry |= {"validation_examples": len(self._validation.index), "validation_drawn_from": self._validation.total}
+            entry |= {
+                "validation_examples": len(self._validation.index),
+                "validation_drawn_from": self._validation.total,
+            }
         if self._class_names is not None:
             entry["class_names"] = self._class_names
         manifest = Manifest(
@@ -170,7 +179,9 @@ class Recording:
         if self._writer.closed:  # interrupted, and yet the training goes on
             self._take_up(Writer.resume(self.path))
         if self._pending is not None and self._pending.step == step:
-            self._pending = Frame(step, epoch, self._pending.time, self._pending.weights, {**self._pending.scalars, **scalars})
+            self._pending = Frame(
+                step, epoch, self._pending.time, self._pending.weights, {**self._pending.scalars, **scalars}
+            )
             return
         if step == self._recorded_step:
             return
@@ -219,7 +230,7 @@ class Recording:
         self._failed = True
         warnings.warn(
             f"recording to {self.path} has stopped: {error}. Training goes on. The first {self._writer.durable} frames"
-            " are safe and can be opened; make room and record to a new path, or continue with exist=\"resume\"",
+            ' are safe and can be opened; make room and record to a new path, or continue with exist="resume"',
             stacklevel=2,
         )
 

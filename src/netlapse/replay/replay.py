@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..measures import Limits
     from ..store import Layer, Manifest, Run
     from .frames import Epochs
-    from .network import Moment, Network, StackedWeights
+    from .network import Network, StackedWeights
 
 # What one evaluation may hold at a time, over all layers.
 BLOCK_BYTES = 32 * 2**20
@@ -54,7 +54,7 @@ class Replay:
 
     @property
     def status(self) -> str:
-        """"recording", "complete" or "interrupted"."""
+        """Whether it is "recording", "complete" or "interrupted"."""
         return self.run.status
 
     @property
@@ -101,6 +101,10 @@ class Replay:
         """The recorded epoch nearest to this one."""
         return frames.nearest(self.epochs, epoch)
 
+    def recorded_epoch(self, epoch: float) -> float:
+        """The epoch as recorded. Raises MissingFrame, naming the nearest, if there is no frame at it."""
+        return float(self.epochs[self._select(epoch)][0])
+
     @cached_property
     def _probe(self) -> dict[str, NDArray[Any]]:
         return self.run.probe()
@@ -119,7 +123,9 @@ class Replay:
 
     def _of_probe(self, key: str) -> NDArray[Any]:
         if key not in self._probe:
-            raise BadProbe(f"run {self.name!r} was recorded without validation examples; give the recorder `validation=`")
+            raise BadProbe(
+                f"run {self.name!r} was recorded without validation examples; give the recorder `validation=`"
+            )
         return self._probe[key]
 
     # Weights and what was logged
@@ -140,18 +146,20 @@ class Replay:
 
     # What the network makes of its inputs
 
-    def activations(self, layer: str, epoch: Epochs = None, inputs: ArrayLike | None = None) -> Float[np.ndarray, "..."]:
+    def activations(self, layer: str, epoch: Epochs = None, inputs: ArrayLike | None = None) -> Float[np.ndarray, ...]:
         """Output of a layer, (frame, example, unit ...). Raises UnknownName for a layer that is not there."""
         return self._values(Tap(self._known(layer)), epoch, inputs)
 
-    def pre_activations(self, layer: str, epoch: Epochs = None, inputs: ArrayLike | None = None) -> Float[np.ndarray, "..."]:
+    def pre_activations(
+        self, layer: str, epoch: Epochs = None, inputs: ArrayLike | None = None
+    ) -> Float[np.ndarray, ...]:
         """Values of a layer before its activation function, (frame, example, unit ...).
 
         For a layer that applies none they are its output.
         """
         return self._values(Tap(self._known(layer), "pre_activation"), epoch, inputs)
 
-    def outputs(self, epoch: Epochs = None, inputs: ArrayLike | None = None) -> Float[np.ndarray, "..."]:
+    def outputs(self, epoch: Epochs = None, inputs: ArrayLike | None = None) -> Float[np.ndarray, ...]:
         """What the framework's own predict returns, (frame, example, output ...)."""
         return self._values(Tap(self._network.output), epoch, inputs)
 
@@ -174,7 +182,10 @@ class Replay:
     def gradients(
         self, epoch: Epochs = None, inputs: ArrayLike | None = None, targets: ArrayLike | None = None
     ) -> dict[str, NDArray[Any]]:
-        """Gradient of the examples' mean loss by each trainable parameter, (frame, ...); unit: loss per unit of weight."""
+        """Gradient of the examples' mean loss by each trainable parameter, (frame, ...).
+
+        Unit: loss per unit of weight. Regularisation is left out, as in `losses`.
+        """
         examples, wanted = self._pair(inputs, targets)
         numbers = self._select(epoch)
         parts: list[dict[str, NDArray[Any]]] = []
@@ -189,7 +200,11 @@ class Replay:
         return {name: _unframe(np.concatenate([part[name] for part in parts]), epoch) for name in parts[0]}
 
     def metric(
-        self, name: str, epoch: Epochs = None, inputs: ArrayLike | None = None, targets: ArrayLike | None = None
+        self,
+        name: str,
+        epoch: Epochs = None,
+        inputs: ArrayLike | None = None,
+        targets: ArrayLike | None = None,
     ) -> Float[np.ndarray, " frame"]:
         """One of the framework's metrics over the examples, (frame,), with the weights of each frame.
 
@@ -267,15 +282,17 @@ class Replay:
         tap = self._network.logits
         if tap is None:
             raise Unsupported(
-                f"run {self.name!r} ends in {self._network.output!r} without logits; this view shows binary classification:"
-                " one output unit with a sigmoid, or a loss that takes logits"
+                f"run {self.name!r} ends in {self._network.output!r} without logits; this view shows binary"
+                " classification: one output unit with a sigmoid, or a loss that takes logits"
             )
         return tap
 
     def _logits(self, numbers: NDArray[np.intp], inputs: NDArray[Any]) -> NDArray[Any]:
         return self._evaluate([self._logit_tap()], numbers, inputs)[0]
 
-    def feature_space(self, layer: str, epoch: Epochs = None, *, domain: Limits | None = None, limits: Limits | None = None) -> measures.FeatureSpace:
+    def feature_space(
+        self, layer: str, epoch: Epochs = None, *, domain: Limits | None = None, limits: Limits | None = None
+    ) -> measures.FeatureSpace:
         """The feature space of a 2-unit layer: examples, decision regions and, for two inputs, the warped grid.
 
         `domain` is the part of the input plane whose image is shown, `limits` the part of the layer's plane; both
@@ -302,7 +319,9 @@ class Replay:
             limits=limits,
         )
 
-    def decision_boundary(self, epoch: Epochs = None, *, domain: Limits | None = None, resolution: int = 101) -> measures.DecisionBoundary:
+    def decision_boundary(
+        self, epoch: Epochs = None, *, domain: Limits | None = None, resolution: int = 101
+    ) -> measures.DecisionBoundary:
         """The decision boundary in the plane of two inputs. Raises Unsupported for other networks."""
         numbers = self._select(epoch)
         return measures.decision_boundary(
@@ -321,27 +340,39 @@ class Replay:
         return measures.class_probabilities(logits, epochs=self.epochs[numbers], targets=self.targets())
 
     def sample_losses(self, epoch: Epochs = None) -> measures.SampleLosses:
-        """Loss of each example of the probe."""
+        """Loss of each example of the probe, and which are wrong. Raises Unsupported unless the task is binary."""
         numbers = self._select(epoch)
         losses = self._losses(numbers, self.inputs(), self.targets())
-        return measures.sample_losses(losses, epochs=self.epochs[numbers], loss=self.loss_name)
+        logits = self._logits(numbers, self.inputs())
+        return measures.sample_losses(
+            losses, logits, epochs=self.epochs[numbers], targets=self.targets(), loss=self.loss_name
+        )
 
     def curves(self, epoch: Epochs = None) -> measures.Curves:
         """Mean loss and accuracy over the probe. Raises Unsupported unless the task is binary."""
         numbers = self._select(epoch)
-        losses = self._losses(numbers, self.inputs(), self.targets())
-        logits = self._logits(numbers, self.inputs())
-        return measures.curves(losses, logits, epochs=self.epochs[numbers], targets=self.targets(), loss=self.loss_name)
+        inputs, targets = self.inputs(), self.targets()
+        return measures.Curves.join(
+            [
+                measures.curves(
+                    self._losses(numbers[rows], inputs, targets),
+                    self._logits(numbers[rows], inputs),
+                    epochs=self.epochs[numbers[rows]],
+                    targets=targets,
+                    loss=self.loss_name,
+                )
+                for rows in _slices(len(numbers), self._frames_at_once(len(inputs)))
+            ]
+        )
 
     def milestones(self) -> measures.Milestones:
-        """When which examples were right, and the plateaus of the loss. Raises Unsupported unless the task is binary."""
-        logits = self._logits(self._select(None), self.inputs())
-        return measures.milestones(logits, self.losses(), epochs=self.epochs, targets=self.targets())
+        """When which examples were right, and the loss plateaus. Raises Unsupported unless the task is binary."""
+        return measures.milestones(self.curves())
 
     @property
     def loss_name(self) -> str:
         """The loss, in words."""
-        return str(self.hyperparameters.get("loss", "loss")).replace("_", " ")
+        return str(self.hyperparameters.get("loss", "loss")).replace("_", " ").replace("crossentropy", "cross-entropy")
 
 
 def _unframe(values: NDArray[Any], epoch: Epochs) -> NDArray[Any]:

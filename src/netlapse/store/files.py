@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
+    from pathlib import Path
 
 MANIFEST = "run.json"
 LOCK = "run.lock"
@@ -32,7 +32,7 @@ def segment_path(run: Path, first: int) -> Path:
 
 
 @contextmanager
-def placed(path: Path) -> Iterator[Path]:
+def placed(path: Path) -> Generator[Path]:
     """Write a file beside its place; when the block ends it is made durable and renamed into it."""
     beside = path.with_name(path.name + UNFINISHED)
     try:

@@ -71,7 +71,9 @@ def read(run: Path) -> Manifest:
     """
     path = run / files.MANIFEST
     if not run.exists():
-        raise RunError(f"{run} does not exist; record a run there first, or list the runs of a folder with `netlapse ls`")
+        raise RunError(
+            f"{run} does not exist; record a run there first, or list the runs of a folder with `netlapse ls`"
+        )
     if not path.is_file():
         raise RunError(f"{run} is not a run: it has no {files.MANIFEST}; `netlapse ls {run}` lists the runs below it")
     try:
@@ -87,7 +89,8 @@ def read(run: Path) -> Manifest:
     try:
         content["layers"] = tuple(Layer(**layer) for layer in content["layers"])
         content["parameters"] = tuple(
-            Parameter(**{**parameter, "shape": tuple(parameter["shape"])}) for parameter in content["parameters"]
+            Parameter(**dict[str, Any](parameter, shape=tuple(parameter["shape"])))
+            for parameter in content["parameters"]
         )
         return Manifest(**content)
     except (KeyError, TypeError) as error:

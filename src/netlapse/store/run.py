@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file  # pyright: ignore[reportUnknownVariableType]
 
 from ..errors import DamagedRun, UnknownName
 from . import files, manifest
@@ -71,7 +71,7 @@ class Run:
 
     @property
     def status(self) -> manifest.Status:
-        """"recording", "complete", or "interrupted" when its writer has gone without closing it."""
+        """Whether it is "recording", "complete", or "interrupted" when its writer has gone without closing it."""
         if self.manifest.status == "recording" and not files.is_being_written(self.path):
             # It may have been closed between our two looks.
             fresh = manifest.read(self.path).status

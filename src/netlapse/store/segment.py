@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xxhash
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save_file  # pyright: ignore[reportUnknownVariableType]
 
 from ..errors import DamagedRun
 from . import files
@@ -98,7 +98,7 @@ class Segment:
         self.size = path.stat().st_size
         try:
             self._file: Any = safe_open(path, framework="numpy")
-            metadata = self._file.metadata() or {}
+            metadata: dict[str, str] = self._file.metadata() or {}
             self._sums: dict[str, str] = json.loads(metadata[CHECKSUMS])
             self.first = int(metadata[FIRST])
         except FileNotFoundError:

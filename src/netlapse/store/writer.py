@@ -5,18 +5,18 @@ from __future__ import annotations
 import shutil
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from filelock import Timeout
-from safetensors.numpy import save_file
+from safetensors.numpy import save_file  # pyright: ignore[reportUnknownVariableType]
 
 from ..errors import DamagedRun, RunError
 from . import files, manifest, segment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -110,7 +110,9 @@ class Writer:
                 writer.durable = part.first + len(part)
         except DamagedRun as error:
             writer._lock.release()
-            raise RunError(f"{path} cannot be continued: {error}; restore that file from a copy, or delete it") from error
+            raise RunError(
+                f"{path} cannot be continued: {error}; restore that file from a copy, or delete it"
+            ) from error
         manifest.write(path, writer.manifest)
         return writer
 

@@ -1,0 +1,5 @@
+"""`python -m netlapse`."""
+
+from .cli import main
+
+main()

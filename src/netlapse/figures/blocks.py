@@ -1,0 +1,44 @@
+"""A measure computed a block of frames at a time, so that a long run needs no more memory than a short one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import numpy as np
+
+from ..measures.timeline import Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from jaxtyping import Float
+
+M = TypeVar("M", bound=Timeline)
+
+BLOCK_FRAMES = 256
+
+
+class Blocks(Generic[M]):
+    """Gives the measure at any epoch; keeps the block computed last.
+
+    Neighbouring blocks share a frame, so that what lies between two frames lies within a block.
+    """
+
+    def __init__(self, compute: Callable[[Sequence[float]], M], epochs: Float[np.ndarray, " frame"]) -> None:
+        self._compute, self._epochs = compute, epochs
+        self._block: M | None = None
+
+    def at(self, epoch: float) -> M:
+        """The measure at one epoch."""
+        block = self._block
+        if block is None or not block.epochs[0] <= epoch <= block.epochs[-1]:
+            frame = max(int(np.searchsorted(self._epochs, epoch, side="right")) - 1, 0)
+            start = frame // BLOCK_FRAMES * BLOCK_FRAMES
+            block = self._block = self._compute(self._epochs[start : start + BLOCK_FRAMES + 1].tolist())
+        return block.at(epoch)
+
+
+def overview(epochs: Float[np.ndarray, " frame"]) -> list[float]:
+    """All epochs of a short run, evenly spaced ones of a long run; the first and the last in any case."""
+    chosen = np.unique(np.linspace(0, len(epochs) - 1, min(len(epochs), BLOCK_FRAMES)).round().astype(int))
+    return epochs[chosen].tolist()

@@ -1,0 +1,74 @@
+"""Accuracy and loss of several runs on shared axes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.lines import Line2D
+
+from .stage import distinct_titles
+from .theme import DASHES, LABEL, THEMES, style_axes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+
+    from ..replay import Replay
+    from .theme import ThemeName
+
+
+class LearningCurves:
+    """The curves of several runs, accuracy above and mean loss below, each run with a colour and a dash of its own.
+
+    With `follow`, the curves are faint and drawn up to the epoch shown.
+    """
+
+    def __init__(
+        self,
+        replays: Sequence[Replay],
+        axes: Sequence[Axes],
+        *,
+        theme: ThemeName = "light",
+        follow: bool = False,
+    ) -> None:
+        colors = THEMES[theme]
+        self._curves = [replay.curves() for replay in replays]
+        names = {curves.loss_name for curves in self._curves}
+        loss = f"mean {names.pop()}" if len(names) == 1 else "mean loss"
+        last = max(float(curves.epochs[-1]) for curves in self._curves)
+        for ax, title, label in zip(axes, ("Accuracy", "Mean loss"), ("accuracy on the probe", loss), strict=True):
+            style_axes(ax, colors, title=title, xlabel="epoch", ylabel=label)
+            ax.set_xlim(0, last)
+        losses = np.concatenate([curves.loss for curves in self._curves])
+        lowest = min(float(curves.accuracy.min()) for curves in self._curves)
+        axes[0].set_ylim(min(0.45, lowest - 0.02), 1.015)
+        axes[1].set_ylim(0, 1.03 * float(np.max(losses[np.isfinite(losses)], initial=1e-9)))
+        self.lines: list[list[Line2D]] = []
+        for number, (curves, title) in enumerate(zip(self._curves, distinct_titles(replays), strict=True)):
+            color, dash = colors.series[number % len(colors.series)], DASHES[number % len(DASHES)]
+            pair: list[Line2D] = []
+            for ax, values in zip(axes, (curves.accuracy, curves.loss), strict=True):
+                if follow:
+                    ax.plot(curves.epochs, values, color=color, alpha=0.25, linewidth=1)
+                line = Line2D(
+                    curves.epochs, values, color=color, linestyle=dash, linewidth=2, label=title, markersize=6
+                )
+                line.set_clip_on(False)
+                pair.append(ax.add_line(line))
+            self.lines.append(pair)
+        axes[0].legend(loc="lower right", frameon=False, fontsize=LABEL, labelcolor=colors.ink, handlelength=2.6)
+        axes[1].legend(loc="upper right", frameon=False, fontsize=LABEL, labelcolor=colors.ink, handlelength=2.6)
+        self.artists: list[Artist] = [line for pair in self.lines for line in pair]
+
+    def show(self, epoch: float) -> None:
+        """Show the curves up to this epoch, or to the end of a run that ended before."""
+        for curves, pair in zip(self._curves, self.lines, strict=True):
+            now = curves.at(min(epoch, float(curves.epochs[-1])))
+            past = curves.epochs < now.epochs[0]
+            x = np.append(curves.epochs[past], now.epochs[0])
+            for line, values, value in zip(pair, (curves.accuracy, curves.loss), (now.accuracy, now.loss), strict=True):
+                line.set_data(x, np.append(values[past], value))
+                line.set(marker="o", markevery=[len(x) - 1])

@@ -1,0 +1,99 @@
+"""What stands around the panels of a scene: the figure, its heading, the clock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from ..errors import Unsupported
+from .shapes import Ticker
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from jaxtyping import Float
+    from matplotlib.artist import Artist
+
+    from ..replay import Replay
+    from .theme import Theme
+
+DPI = 120
+_HEADING = 15.0
+
+
+def new_figure(size: tuple[int, int], dpi: float, theme: Theme, *, heading: bool = True) -> Figure:
+    """An empty figure of `size` pixels (width, height), with room for a heading."""
+    figure = Figure(figsize=(size[0] / dpi, size[1] / dpi), dpi=dpi, facecolor=theme.surface)
+    FigureCanvasAgg(figure)
+    top = 1 - 0.42 * dpi / size[1] if heading else 1.0
+    figure.set_layout_engine(ConstrainedLayoutEngine(rect=(0.004, 0.006, 0.988, top - 0.01), w_pad=0.06, h_pad=0.06))
+    return figure
+
+
+class Clock:
+    """The heading: what is shown at the left, the epoch at the right."""
+
+    def __init__(self, figure: Figure, heading: str, epochs: Float[np.ndarray, " frame"], theme: Theme) -> None:
+        self._epochs = epochs
+        top = 1 - 0.09 / figure.get_figheight()
+        figure.text(0.012, top, heading, fontsize=_HEADING, color=theme.ink, ha="left", va="top")
+        baseline = top - 0.76 * _HEADING / 72 / figure.get_figheight()
+        self._text = Ticker(0.988, baseline, transform=figure.transFigure, size=_HEADING, color=theme.ink)
+        figure.add_artist(self._text)
+        self.artists: list[Artist] = [self._text]
+
+    def show(self, epoch: float) -> None:
+        """Show this epoch, and whether it lies between two that were recorded."""
+        recorded = bool((self._epochs == epoch).any())
+        whole = f"{epoch:.0f}" if float(epoch).is_integer() else f"{epoch:.2f}"
+        text = f"epoch {whole} of {self._epochs[-1]:g}"
+        self._text.set_text(text if recorded else f"interpolated · {text}")
+
+
+def describe(replay: Replay) -> str:
+    """A run in one line: its name and the settings that matter most."""
+    return " · ".join([replay.name, *_settings(replay.hyperparameters)])
+
+
+def shared_settings(replays: Sequence[Replay]) -> str:
+    """The settings that several runs have in common, in one line."""
+    lists = [_settings(replay.hyperparameters) for replay in replays]
+    return " · ".join(setting for setting in lists[0] if all(setting in others for others in lists))
+
+
+def _settings(hyperparameters: dict[str, object]) -> list[str]:
+    found = [f"{hyperparameters['activation']} activation"] if hyperparameters.get("activation") else []
+    if hyperparameters.get("optimizer"):
+        rate = hyperparameters.get("learning_rate")
+        found.append(
+            f"{hyperparameters['optimizer']}" + (f", learning rate {rate:g}" if isinstance(rate, float) else "")
+        )
+    if hyperparameters.get("batch_size"):
+        found.append(f"mini-batch {hyperparameters['batch_size']}")
+    return found
+
+
+def distinct_titles(replays: Sequence[Replay]) -> list[str]:
+    """A title for each run: the setting in which they differ if it is one only, or else its name."""
+    keys = dict.fromkeys(key for replay in replays for key in replay.hyperparameters)
+    differing = [
+        key for key in keys if len({repr(replay.hyperparameters.get(key)) for replay in replays}) == len(replays) > 1
+    ]
+    # What a layer or optimiser repeats in detail is no second difference.
+    main = [key for key in differing if "." not in key]
+    if len(main) == 1:
+        return [f"{main[0].replace('_', ' ')}: {replay.hyperparameters.get(main[0])}" for replay in replays]
+    return [replay.name for replay in replays]
+
+
+def two_unit_layer(replay: Replay) -> str:
+    """The last layer of two units before the output. Raises Unsupported if there is none."""
+    found = [layer.name for layer in replay.layers[:-1] if layer.units == 2]
+    if not found:
+        layers = ", ".join(f"{layer.name} ({layer.units} units)" for layer in replay.layers)
+        raise Unsupported(f"run {replay.name!r} has no hidden layer of two units to draw; its layers are {layers}")
+    return found[-1]
