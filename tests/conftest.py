@@ -1,0 +1,63 @@
+"""Fixtures. Tests run on Keras' JAX backend unless KERAS_BACKEND says otherwise."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+import numpy as np
+import pytest
+
+REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference"
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """Folder with recordings of the original package; tests that need it skip where it is absent."""
+    if not REFERENCE.is_dir():
+        pytest.skip("reference recordings are not here")
+    return REFERENCE
+
+
+@pytest.fixture(scope="session")
+def keras():
+    return pytest.importorskip("keras")
+
+
+def small_model(keras, activation: str = "tanh", *, hidden: str = "hidden", seed: int = 1):
+    """A compiled 2-2-1 network whose initial weights are fixed."""
+    model = keras.Sequential(
+        [
+            keras.Input((2,)),
+            keras.layers.Dense(2, activation=activation, name=hidden),
+            keras.layers.Dense(1, activation="sigmoid", name="output"),
+        ]
+    )
+    rng = np.random.default_rng(seed)
+    model.set_weights([rng.normal(size=w.shape).astype("float32") for w in model.get_weights()])
+    model.compile(optimizer=keras.optimizers.SGD(0.5), loss="binary_crossentropy", metrics=["accuracy"])
+    return model
+
+
+@pytest.fixture(scope="session")
+def small_run(keras, tmp_path_factory) -> Path:
+    """A run of six epochs of a 2-2-1 tanh network on 200 examples."""
+    from netlapse.datasets import parabolas
+    from netlapse.keras import Recorder
+
+    inputs, targets = parabolas(200)
+    path = tmp_path_factory.mktemp("runs") / "small"
+    keras.utils.set_random_seed(7)
+    model = small_model(keras)
+    model.fit(inputs, targets, epochs=6, batch_size=10, verbose=0, callbacks=[Recorder(path, probe=(inputs, targets))])
+    return path
+
+
+@pytest.fixture(autouse=True)
+def no_global_drawing_state():
+    """No test may leave matplotlib's globals changed, or have pulled in pyplot through netlapse."""
+    yield
+    assert "matplotlib.pyplot" not in sys.modules
