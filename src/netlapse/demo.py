@@ -114,7 +114,7 @@ def pictures(replays: Sequence[Replay], theme: ThemeName = "light") -> Iterator[
     yield "04-network", figure
     figure = _figure((760, 720), theme)
     space = tanh.feature_space("hidden", domain=DOMAIN)
-    figures.feature_space(space, figure.subplots(), theme=theme, title="tanh: feature space after training")
+    figures.feature_space(space, figure.subplots(), theme=theme, title="tanh: feature space")
     yield "05-feature-space", figure
     for number, name in enumerate(("sigmoid", "tanh", "relu"), start=6):
         yield f"{number:02d}-{name}", _activation(name, theme)
@@ -131,13 +131,13 @@ def _figure(size: tuple[int, int], theme: ThemeName) -> Figure:
 
 
 def _boundaries(replays: Sequence[Replay], theme: ThemeName) -> Figure:
-    figure = _figure((120 + 620 * len(replays), 720), theme)
+    figure = _figure((760, 720) if len(replays) == 1 else (450 * len(replays), 520), theme)
     for column, replay in enumerate(replays, start=1):
         ax = figure.add_subplot(1, len(replays), column)
         boundary = replay.decision_boundary(domain=DOMAIN)
         accuracy = replay.curves(boundary.epochs[-1:].tolist()).accuracy[0]
-        title = f"{replay.hyperparameters['activation']}: {accuracy:.1%} right"
-        figures.decision_boundary(boundary, ax, theme=theme, title=title)
+        title = f"{replay.hyperparameters['activation']}: {100 * accuracy:.3g}% right"
+        figures.decision_boundary(boundary, ax, theme=theme, title=title, legend=column == len(replays))
     return figure
 
 
@@ -162,7 +162,7 @@ def _dense_layers(replay: Replay) -> list[figures.DenseLayer]:
     ]
 
 
-HEADINGS = ("activation", "negative right", "positive right", "all right", "loss plateau")
+HEADINGS = ("activation", "negative", "positive", "all", "loss plateau")
 
 
 def milestone_row(activation: str, found: Milestones) -> tuple[str, ...]:

@@ -186,7 +186,7 @@ def affine(
     """Write out z = x kernel + bias for the first `examples` of `inputs`, in symbols and in numbers.
 
     (a) as a network, (b) unit by unit, (c) example by example, (d) as one product of matrices. After the
-    arithmetic inputs and results are rounded to `decimals`, weights to four. Raises Unsupported above 4
+    arithmetic inputs and results are rounded to `decimals`, weights to three. Raises Unsupported above 4
     inputs, units or examples.
     """
     step, colours = Step.of(layer, np.asarray(inputs)[:examples], decimals), THEMES[theme]
@@ -262,8 +262,8 @@ def _cells(values: Matrix, decimals: int) -> Cells:
 
 
 def _fewest(values: np.ndarray) -> int:
-    """How many decimals, at most four, say the values whole: 4.1 needs one, though float32 has 4.0999999."""
-    return next((d for d in range(4) if np.allclose(values, np.round(values, d), rtol=0, atol=1e-6)), 4)
+    """How many decimals, at most three, say the values whole: 4.1 needs one, though float32 has 4.0999999."""
+    return next((d for d in range(3) if np.allclose(values, np.round(values, d), rtol=0, atol=1e-6)), 3)
 
 
 @lru_cache(maxsize=1024)

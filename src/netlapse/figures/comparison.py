@@ -11,7 +11,7 @@ from ..errors import MissingFrame
 from ..measures import plane
 from .blocks import Blocks, overview
 from .learning_curves import LearningCurves
-from .panels import DecisionBoundaryPanel, FeatureSpacePanel, class_legend
+from .planes import DecisionBoundaryPanel, FeatureSpacePanel, class_legend
 from .stage import DPI, Clock, distinct_titles, new_figure, shared_settings, two_unit_layer
 from .theme import THEMES
 

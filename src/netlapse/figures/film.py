@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -66,6 +67,9 @@ def film(
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{path} has the suffix {path.suffix!r}; films are made as {', '.join(SUFFIXES)}")
+    replays = replay if isinstance(replay, Sequence) else [replay]
+    recorded = reduce(np.intersect1d, [each.recorded_epochs(epochs) for each in replays])
+    chosen = with_between(recorded, between)
     scene: Scene
     if isinstance(replay, Sequence):
         size = _even(size or (430 * (len(replay) + 1), 860))
@@ -73,7 +77,6 @@ def film(
     else:
         size = _even(size or (1440, 720))
         scene = FivePanels(replay, layer=layer, domain=domain, theme=theme, size=size, dpi=dpi)
-    chosen = with_between(_chosen(scene, epochs), between)
     path.parent.mkdir(parents=True, exist_ok=True)
     with encoder(path, size, fps) as encode:
         for number, frame in enumerate(frames(scene, chosen), start=1):
@@ -122,13 +125,3 @@ def with_between(epochs: Float[np.ndarray, " frame"], between: int) -> list[floa
 def _even(size: tuple[int, int]) -> tuple[int, int]:
     # Video halves the resolution of colours.
     return size[0] + size[0] % 2, size[1] + size[1] % 2
-
-
-def _chosen(scene: Scene, epochs: slice | Sequence[float] | None) -> Float[np.ndarray, " frame"]:
-    if epochs is None:
-        return scene.epochs
-    if not isinstance(epochs, slice):
-        return np.array([float(epoch) for epoch in epochs])
-    low = -np.inf if epochs.start is None else epochs.start
-    high = np.inf if epochs.stop is None else epochs.stop
-    return scene.epochs[(scene.epochs >= low) & (scene.epochs <= high)][:: epochs.step or 1]

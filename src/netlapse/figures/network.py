@@ -196,8 +196,8 @@ def edges(
 
 
 def number(value: float) -> str:
-    """Up to four decimals, or two digits of what would vanish in them, with a true minus sign."""
-    rounded = round(float(value), 4) or float(f"{float(value):.2g}")
+    """Up to three decimals, or two digits of what would vanish in them, with a true minus sign."""
+    rounded = round(float(value), 3) or float(f"{float(value):.2g}")
     return f"{rounded + 0.0:g}".replace("-", "\N{MINUS SIGN}")
 
 

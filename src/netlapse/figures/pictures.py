@@ -9,7 +9,8 @@ import numpy as np
 from ..measures import binary, plane
 from .comparison import Comparison
 from .learning_curves import LearningCurves
-from .panels import CLASS_NAMES, class_legend
+from .panel import CLASS_NAMES
+from .planes import class_legend
 from .scenes import FivePanels
 from .shapes import Dots
 from .stage import DPI, new_figure
@@ -43,7 +44,7 @@ def plot(
     All scales are those of the whole run, so that pictures of different epochs can be compared. Raises MissingFrame
     for an epoch that was not recorded, Unsupported for networks that these panels cannot show.
     """
-    epoch = _recorded(replay, epoch)
+    [epoch] = replay.recorded_epochs([replay.epochs[-1] if epoch is None else epoch])
     scene = FivePanels(replay, layer=layer, domain=domain, theme=theme, size=size, dpi=dpi)
     scene.show(epoch)
     return scene.figure
@@ -66,10 +67,9 @@ def compare(
     on shared axes at the right. Errors as for `plot`.
     """
     scene = Comparison(replays, layer=layer, domain=domain, curves=curves, theme=theme, size=size, dpi=dpi)
-    if epoch is not None:
-        for replay in replays:
-            _recorded(replay, epoch)
-    scene.show(float(scene.epochs[-1]) if epoch is None else epoch)
+    for replay in replays if epoch is not None else ():
+        replay.recorded_epochs([epoch])
+    scene.show(scene.epochs[-1] if epoch is None else epoch)
     return scene.figure
 
 
@@ -107,10 +107,3 @@ def data_set(
         part.set_positions(points[which])
     class_legend(ax, dots, colors)
     return list(dots)
-
-
-def _recorded(replay: Replay, epoch: float | None) -> float:
-    """The epoch itself, if there is a frame at it."""
-    if epoch is None:
-        return float(replay.epochs[-1])
-    return replay.recorded_epoch(epoch)

@@ -5,14 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from .blocks import Blocks, overview
-from .panels import (
-    CurvesPanel,
-    FeatureSpacePanel,
-    LossPanel,
-    ProbabilityPanel,
-    class_legend,
-    largest_loss,
-)
+from .curves import CurvesPanel
+from .histograms import LossPanel, ProbabilityPanel, largest_loss
+from .planes import FeatureSpacePanel, class_legend
 from .stage import DPI, Clock, describe, new_figure, two_unit_layer
 from .theme import THEMES, ThemeName
 

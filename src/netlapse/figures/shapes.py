@@ -96,7 +96,9 @@ class Ticker(PathPatch):
             return
         ends = np.cumsum([width for *_, width in glyphs])
         starts = ends - [width for *_, width in glyphs] - (ends[-1] if self._align == "right" else 0)
-        outlines = np.concatenate([(*points, start, 0) for (points, _, _), start in zip(glyphs, starts, strict=True)])
+        outlines = np.concatenate(
+            [points + np.array([start, 0.0]) for (points, _, _), start in zip(glyphs, starts, strict=True)]
+        )
         codes = np.concatenate([codes for _, codes, _ in glyphs])
         anchor = self._place.transform(self._anchor)
         self.set_path(Path(anchor + renderer.points_to_pixels(1.0) * outlines, codes))

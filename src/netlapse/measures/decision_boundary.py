@@ -44,7 +44,7 @@ def decision_boundary(
     inputs: Shaped[np.ndarray, "example feature"],
     targets: Shaped[np.ndarray, "example ..."],
     domain: Limits | None = None,
-    resolution: int = 101,
+    resolution: int = 151,
 ) -> DecisionBoundary:
     """Evaluate the network over the input plane.
 

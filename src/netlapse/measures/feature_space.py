@@ -79,7 +79,8 @@ def feature_space(
     activations, values = hidden(np.concatenate(batch))
     if activations.ndim != 3 or activations.shape[2] != 2:
         raise Unsupported(
-            f"layer {layer!r} has {activations.shape[2:]} units; the feature space is drawn for layers of two units"
+            f"layer {layer!r} has {' x '.join(map(str, activations.shape[2:]))} units; the feature space is drawn for"
+            " layers of two units"
         )
     values = logits_of(values)
     cuts = np.cumsum([len(part) for part in batch])[:-1]

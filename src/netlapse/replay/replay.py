@@ -101,9 +101,9 @@ class Replay:
         """The recorded epoch nearest to this one."""
         return frames.nearest(self.epochs, epoch)
 
-    def recorded_epoch(self, epoch: float) -> float:
-        """The epoch as recorded. Raises MissingFrame, naming the nearest, if there is no frame at it."""
-        return float(self.epochs[self._select(epoch)][0])
+    def recorded_epochs(self, epoch: Epochs = None) -> Float[np.ndarray, " frame"]:
+        """The recorded epochs that are meant. Raises MissingFrame, naming the nearest, where there is no frame."""
+        return self.epochs[self._select(epoch)]
 
     @cached_property
     def _probe(self) -> dict[str, NDArray[Any]]:
@@ -320,7 +320,7 @@ class Replay:
         )
 
     def decision_boundary(
-        self, epoch: Epochs = None, *, domain: Limits | None = None, resolution: int = 101
+        self, epoch: Epochs = None, *, domain: Limits | None = None, resolution: int = 151
     ) -> measures.DecisionBoundary:
         """The decision boundary in the plane of two inputs. Raises Unsupported for other networks."""
         numbers = self._select(epoch)
