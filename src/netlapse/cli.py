@@ -109,8 +109,8 @@ def demo(
                 theme=theme.value,
                 size=(960, 480),
                 dpi=80,
-                fps=12,
-                epochs=slice(0, None, 2),
+                fps=10,
+                epochs=slice(0, None, 3),
                 progress=lambda done, total: progress.update(task, completed=done, total=total),
             )
         )
@@ -276,9 +276,9 @@ def verify(paths: RunPaths) -> None:
     for path in paths:
         problems = Run(path).verify()
         bad += bool(problems)
-        console.print(f"{path}: " + ("[red]damaged[/]" if problems else "sound"))
+        console.print(f"{path}: " + ("[red]damaged[/]" if problems else "sound"), soft_wrap=True)
         for problem in problems:
-            console.print(f"  {problem}", markup=False)
+            console.print(f"  {problem}", markup=False, soft_wrap=True)
     if bad:
         raise typer.Exit(1)
 
@@ -294,7 +294,7 @@ def _save(figure: Figure, path: Path) -> Path:
 
 
 def _wrote(path: Path) -> None:
-    console.print(f"wrote {path}", markup=False)
+    console.print(f"wrote {path}", markup=False, soft_wrap=True)
 
 
 def _progress() -> Progress:

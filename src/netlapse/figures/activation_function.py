@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
@@ -63,6 +64,7 @@ def activation_functions(curves: Sequence[ActivationFunction], *, theme: ThemeNa
     layout = ConstrainedLayoutEngine(rect=(0, 0, 0.98, 1), h_pad=0.08, w_pad=0.06)
     height = 0.7 + rows * (1.9 if columns == 5 else 2.6)
     figure = Figure(figsize=(10, height), facecolor=colours.surface, layout=layout)
+    FigureCanvasAgg(figure)
     figure.supxlabel("pre-activation z", fontsize=LABEL, color=colours.ink)
     for place, curve in enumerate(curves, start=1):
         ax = figure.add_subplot(rows, columns, place)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.textpath import TextPath
@@ -201,6 +202,7 @@ def affine(
     lower = max(_height(singles), _height(whole))
     width, height = left + right + 4 * MARGIN, upper + lower + 3 * HEAD + 3 * MARGIN
     figure = Figure(figsize=(width, height), facecolor=colours.surface)
+    FigureCanvasAgg(figure)
     ax = figure.add_axes((0, 0, 1, 1))
     paper(ax, colours)
     beside, below = left + 3 * MARGIN, lower + HEAD + MARGIN

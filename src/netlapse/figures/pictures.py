@@ -44,9 +44,9 @@ def plot(
     All scales are those of the whole run, so that pictures of different epochs can be compared. Raises MissingFrame
     for an epoch that was not recorded, Unsupported for networks that these panels cannot show.
     """
-    [epoch] = replay.recorded_epochs([replay.epochs[-1] if epoch is None else epoch])
+    [shown] = replay.recorded_epochs([float(replay.epochs[-1]) if epoch is None else epoch])
     scene = FivePanels(replay, layer=layer, domain=domain, theme=theme, size=size, dpi=dpi)
-    scene.show(epoch)
+    scene.show(float(shown))
     return scene.figure
 
 
@@ -67,9 +67,10 @@ def compare(
     on shared axes at the right. Errors as for `plot`.
     """
     scene = Comparison(replays, layer=layer, domain=domain, curves=curves, theme=theme, size=size, dpi=dpi)
-    for replay in replays if epoch is not None else ():
-        replay.recorded_epochs([epoch])
-    scene.show(scene.epochs[-1] if epoch is None else epoch)
+    shown = float(scene.epochs[-1]) if epoch is None else epoch
+    for replay in replays:
+        replay.recorded_epochs([shown])
+    scene.show(shown)
     return scene.figure
 
 

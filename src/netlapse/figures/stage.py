@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -39,6 +39,10 @@ class Clock:
 
     def __init__(self, figure: Figure, heading: str, epochs: Float[np.ndarray, " frame"], theme: Theme) -> None:
         self._epochs = epochs
+        # A name may be of any length: what would run into the clock is cut.
+        room = int(figure.get_figwidth() * 72 / (0.62 * _HEADING)) - 24
+        if len(heading) > room:
+            heading = heading[: max(room - 1, 1)].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
         top = 1 - 0.09 / figure.get_figheight()
         figure.text(0.012, top, heading, fontsize=_HEADING, color=theme.ink, ha="left", va="top")
         baseline = top - 0.76 * _HEADING / 72 / figure.get_figheight()
@@ -66,7 +70,10 @@ def shared_settings(replays: Sequence[Replay]) -> str:
 
 
 def _settings(hyperparameters: dict[str, object]) -> list[str]:
-    found = [f"{hyperparameters['activation']} activation"] if hyperparameters.get("activation") else []
+    activation = hyperparameters.get("activation")
+    if isinstance(activation, list):
+        activation = ", ".join(map(str, cast("list[object]", activation)))
+    found = [f"{activation} activation"] if activation else []
     if hyperparameters.get("optimizer"):
         rate = hyperparameters.get("learning_rate")
         found.append(

@@ -1,0 +1,46 @@
+"""What the documents say is run as it stands there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def execute(code: str, folder: Path) -> str:
+    command = [sys.executable, "-W", "error::UserWarning:netlapse", "-c", code]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=os.environ)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_readme_example_runs(tmp_path):
+    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    execute(code, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"runs", "tanh-60.png", "tanh.mp4"}
+
+
+@pytest.mark.parametrize(
+    ("example", "made"),
+    [
+        ("part1.py", {"runs", "activations.png", "sigmoid.mp4", "tanh.mp4", "relu.mp4"}),
+        ("your_model.py", {"runs", "moons.png", "moons.gif"}),
+    ],
+)
+def test_the_examples_run(example, made, tmp_path):
+    execute((ROOT / "examples" / example).read_text(), tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == made
+
+
+def test_the_readme_names_what_is_there():
+    text = (ROOT / "README.md").read_text()
+    for path in re.findall(r"\]\((?!http)([^)]+)\)", text):
+        assert (ROOT / path).exists(), path
+    picture = ROOT / "docs" / "tanh.gif"
+    assert picture.stat().st_size < 3_000_000
