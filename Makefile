@@ -12,7 +12,8 @@ demo: $(VENV)/.demo
 	$(BIN)/netlapse demo demo
 
 test: lint
-	$(BIN)/pytest -n auto
+	KERAS_BACKEND=jax $(BIN)/pytest -n auto
+	KERAS_BACKEND=torch $(BIN)/pytest -n auto tests/test_keras_recorder.py tests/test_keras_replay.py tests/test_deepreplay.py tests/test_diagrams.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check

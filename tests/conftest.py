@@ -59,10 +59,10 @@ def small_run(keras, tmp_path_factory) -> Path:
 @pytest.fixture(autouse=True)
 def no_global_drawing_state():
     """No test may leave matplotlib's globals changed, or figures with pyplot."""
-    import matplotlib
+    import matplotlib as mpl
 
-    before = dict(matplotlib.rcParams)
+    before = dict(mpl.rcParams)
     yield
-    assert dict(matplotlib.rcParams) == before
+    assert dict(mpl.rcParams) == before
     pyplot = sys.modules.get("matplotlib.pyplot")  # Keras imports it
     assert pyplot is None or not pyplot.get_fignums()

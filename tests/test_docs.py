@@ -14,6 +14,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def execute(code: str, folder: Path) -> str:
+    # As it stands, but for a shorter training.
+    code = code.replace("epochs=150", "epochs=4").replace("epochs=40", "epochs=20").replace("epoch=60", "epoch=2")
     command = [sys.executable, "-W", "error::UserWarning:netlapse", "-c", code]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=os.environ)
     assert done.returncode == 0, done.stderr

@@ -125,7 +125,8 @@ def test_blocks_give_what_the_whole_gives(monkeypatch):
         expected = np.interp(epoch, epochs, epochs**2)
         assert blocks.at(epoch).loss[0] == pytest.approx(expected)
     assert max(map(len, calls)) == 5
-    assert overview(epochs) == [0, 6, 14, 20]
+    assert overview(epochs, 4) == [0, 6, 14, 20]
+    assert overview(epochs) == epochs.tolist()
 
 
 def test_five_panels_show_the_numbers_of_the_run(replay):

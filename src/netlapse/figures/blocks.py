@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=Timeline)
 
 BLOCK_FRAMES = 256
+# More points than this no curve on a screen can show.
+CURVE_FRAMES = 1000
 
 
 class Blocks(Generic[M]):
@@ -38,7 +40,7 @@ class Blocks(Generic[M]):
         return block.at(epoch)
 
 
-def overview(epochs: Float[np.ndarray, " frame"]) -> list[float]:
+def overview(epochs: Float[np.ndarray, " frame"], most: int = BLOCK_FRAMES) -> list[float]:
     """All epochs of a short run, evenly spaced ones of a long run; the first and the last in any case."""
-    chosen = np.unique(np.linspace(0, len(epochs) - 1, min(len(epochs), BLOCK_FRAMES)).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(epochs) - 1, min(len(epochs), most)).round().astype(int))
     return epochs[chosen].tolist()

@@ -62,9 +62,9 @@ class CurvesPanel:
         )
         self.artists: list[Artist] = [self._accuracy, self._loss, *self._now, *spines(ax), *spines(twin)]
 
-    def show(self, epoch: float) -> None:
-        """Show the curves up to this epoch."""
-        curves, now = self._curves, self._curves.at(epoch)
+    def show(self, now: Curves) -> None:
+        """Show the curves up to the epoch of `now`, a measure of one frame."""
+        curves, epoch = self._curves, float(now.epochs[0])
         past = curves.epochs < epoch
         x = np.append(curves.epochs[past], epoch)
         for line, dot, values, value in (
@@ -78,5 +78,5 @@ class CurvesPanel:
 def curves(measure: Curves, ax: Axes, *, epoch: float | None = None, theme: ThemeName = "light") -> list[Artist]:
     """Draw accuracy and mean loss up to one epoch, the last by default. Returns the artists."""
     panel = CurvesPanel(ax, measure, theme=THEMES[theme])
-    panel.show(last_epoch(measure.epochs, epoch))
+    panel.show(measure.at(last_epoch(measure.epochs, epoch)))
     return panel.artists

@@ -119,9 +119,9 @@ def _animated(path: Path, fps: float) -> Generator[Encode]:
     def encode(picture: Rgba) -> None:
         image = Image.fromarray(picture[..., :3])
         if path.suffix == ".gif":
-            # The first picture holds every colour: a scene keeps its colours and moves its shapes.
+            # The first picture holds every colour, if only in its legends: a scene moves shapes, not colours.
             if not palette:
-                palette.append(image.quantize(colors=128, method=Image.Quantize.MEDIANCUT))
+                palette.append(image.quantize(colors=128, method=Image.Quantize.MAXCOVERAGE, kmeans=1))
             image = image.quantize(palette=palette[0], dither=Image.Dither.NONE)
         pictures.append(image)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.lines import Line2D
 
+from .blocks import CURVE_FRAMES, Blocks, overview
 from .stage import distinct_titles
 from .theme import DASHES, LABEL, THEMES, style_axes
 
@@ -35,7 +36,8 @@ class LearningCurves:
         follow: bool = False,
     ) -> None:
         colors = THEMES[theme]
-        self._curves = [replay.curves() for replay in replays]
+        self._curves = [replay.curves(overview(replay.epochs, CURVE_FRAMES)) for replay in replays]
+        self._exact = [Blocks(replay.curves, replay.epochs) for replay in replays]
         names = {curves.loss_name for curves in self._curves}
         loss = f"mean {names.pop()}" if len(names) == 1 else "mean loss"
         last = max(float(curves.epochs[-1]) for curves in self._curves)
@@ -65,8 +67,8 @@ class LearningCurves:
 
     def show(self, epoch: float) -> None:
         """Show the curves up to this epoch, or to the end of a run that ended before."""
-        for curves, pair in zip(self._curves, self.lines, strict=True):
-            now = curves.at(min(epoch, float(curves.epochs[-1])))
+        for curves, exact, pair in zip(self._curves, self._exact, self.lines, strict=True):
+            now = exact.at(min(epoch, float(curves.epochs[-1])))
             past = curves.epochs < now.epochs[0]
             x = np.append(curves.epochs[past], now.epochs[0])
             for line, values, value in zip(pair, (curves.accuracy, curves.loss), (now.accuracy, now.loss), strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from .blocks import Blocks, overview
+from .blocks import CURVE_FRAMES, Blocks, overview
 from .curves import CurvesPanel
 from .histograms import LossPanel, ProbabilityPanel, largest_loss
 from .planes import FeatureSpacePanel, class_legend
@@ -74,7 +74,9 @@ class FivePanels:
             )
             for row in (0, 1)
         ]
-        self._curves_panel = CurvesPanel(self.figure.add_subplot(grid[0, 3]), replay.curves(), theme=colors)
+        self._curves = Blocks(replay.curves, self.epochs)
+        whole = replay.curves(overview(self.epochs, CURVE_FRAMES))
+        self._curves_panel = CurvesPanel(self.figure.add_subplot(grid[0, 3]), whole, theme=colors)
         self._loss_panel = LossPanel(
             self.figure.add_subplot(grid[1, 3]),
             self._losses.at(first),
@@ -96,6 +98,6 @@ class FivePanels:
         probabilities = self._probabilities.at(epoch)
         for panel in self._probability_panels:
             panel.show(probabilities)
-        self._curves_panel.show(epoch)
+        self._curves_panel.show(self._curves.at(epoch))
         self._loss_panel.show(self._losses.at(epoch))
         self._clock.show(epoch)

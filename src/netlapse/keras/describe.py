@@ -6,6 +6,7 @@ import inspect
 import json
 import math
 import platform
+import warnings
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,6 +18,20 @@ from .backend import keras
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+
+# Layers that do nothing but apply an activation function.
+ACTIVATION_LAYERS = {
+    keras.layers.ReLU: "relu",
+    keras.layers.LeakyReLU: "leaky_relu",
+    keras.layers.PReLU: "prelu",
+    keras.layers.ELU: "elu",
+    keras.layers.Softmax: "softmax",
+}
+
+
+# Losses of which Keras has one for each kind of targets.
+CHOSEN_BY_SHAPE = ("crossentropy", "ce")
 
 
 def layers_of(model: Any) -> list[Any]:
@@ -43,16 +58,17 @@ def parameters_of(model: Any) -> dict[str, tuple[Parameter, Any]]:
     return found
 
 
+def optimizer_of(model: Any) -> Any:
+    """The model's optimiser, out of the wrapping that mixed precision puts around it; None if it has none."""
+    optimizer = getattr(model, "optimizer", None)
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
 def describe(model: Any, extra: Mapping[str, Any], fit: Mapping[str, Any]) -> Description:
     """Everything a run should know of this model. `fit` holds arguments of `fit`, `extra` the user's own entries."""
-    config: dict[str, Any] = json.loads(model.to_json())
-    # A loss or metric of the user's own could not be read back with the architecture: they are kept apart.
-    compiled = config.pop("compile_config", None)
-    files = {"keras.json": json.dumps(config, indent=1).encode()}
-    entries = {"architecture": "keras.json"}
-    if compiled is not None:
-        files["compile.json"] = json.dumps(compiled, indent=1).encode()
-        entries["compile"] = "compile.json"
+    with warnings.catch_warnings(action="ignore"):  # Keras' about lambdas: no run's lambda is ever loaded
+        files = _model_files(model)
+        values = {**hyperparameters(model, fit), **extra}
     backend = keras.backend.backend()
     return Description(
         framework="keras",
@@ -63,12 +79,25 @@ def describe(model: Any, extra: Mapping[str, Any], fit: Mapping[str, Any]) -> De
             **_version(backend),
             **_version("numpy"),
         },
-        hyperparameters=plain({**hyperparameters(model, fit), **extra}),
+        hyperparameters=plain(values),
         layers=tuple(_layer(layer) for layer in layers_of(model)),
         parameters=tuple(parameter for parameter, _ in parameters_of(model).values()),
-        model=entries,
-        model_files=files,
+        model={kind: name for kind, (name, _) in files.items()},
+        model_files=dict(files.values()),
     )
+
+
+def _model_files(model: Any) -> dict[str, tuple[str, bytes]]:
+    try:
+        config: dict[str, Any] = json.loads(model.to_json())
+    except (NotImplementedError, TypeError, ValueError):
+        return {}  # a layer that cannot describe itself: the user's own model will be needed to replay the run
+    # A loss or metric of the user's own could not be read back with the architecture: they are kept apart.
+    compiled = config.pop("compile_config", None)
+    files = {"architecture": ("keras.json", json.dumps(config, indent=1).encode())}
+    if compiled is not None:
+        files["compile"] = ("compile.json", json.dumps(compiled, indent=1).encode())
+    return files
 
 
 def _version(package: str) -> dict[str, str]:
@@ -87,16 +116,18 @@ def _layer(layer: Any) -> Layer:
 def activation_name(layer: Any) -> str | None:
     """Name of the activation function that a layer applies, if it does."""
     activation = getattr(layer, "activation", None)
-    return _name(activation) if callable(activation) else None
+    return _name(activation) if callable(activation) else ACTIVATION_LAYERS.get(type(layer))
 
 
 def hyperparameters(model: Any, fit: Mapping[str, Any]) -> dict[str, Any]:
     """Hyper-parameters in one flat dict, so that two runs can be compared entry by entry."""
     layers = layers_of(model)
-    hidden = [layer for layer in layers[:-1] if hasattr(layer, "kernel_initializer")]
+    activations = [name for name in map(activation_name, layers[:-1]) if name is not None]
+    initializers = [_name(layer.kernel_initializer) for layer in layers[:-1] if hasattr(layer, "kernel_initializer")]
     values: dict[str, Any] = {
-        "activation": _one([activation_name(layer) for layer in hidden]),
-        "initializer": _one([_name(layer.kernel_initializer) for layer in hidden]),
+        # A linear layer before an activation layer is one layer in two parts.
+        "activation": _one([name for name in activations if name != "linear"] or activations),
+        "initializer": _one(initializers),
         "layers": len(layers),
         "units": [layer.units if hasattr(layer, "units") else getattr(layer, "filters", None) for layer in layers],
         "parameters": int(model.count_params()),
@@ -109,42 +140,64 @@ def hyperparameters(model: Any, fit: Mapping[str, Any]) -> dict[str, Any]:
                 values[f"{layer.name}.{role}_initializer"] = _name(initializer)
                 settings: dict[str, Any] = initializer.get_config() if hasattr(initializer, "get_config") else {}
                 values |= {f"{layer.name}.{role}_initializer.{key}": value for key, value in settings.items()}
-    optimizer = getattr(model, "optimizer", None)
+    optimizer = optimizer_of(model)
     if optimizer is not None:
-        settings = optimizer.get_config()
+        settings: dict[str, Any] = optimizer.get_config()
+        rate: Any = getattr(optimizer, "_learning_rate", None)
         values["optimizer"] = type(optimizer).__name__
-        values["learning_rate"] = settings.get("learning_rate")
+        if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+            values["learning_rate"] = type(rate).__name__
+            schedule: dict[str, Any] = rate.get_config()
+            values |= {f"learning_rate.{key}": value for key, value in schedule.items() if key != "name"}
+        else:
+            values["learning_rate"] = _name(rate) if callable(rate) else settings.get("learning_rate")
         values |= {f"optimizer.{key}": value for key, value in settings.items() if key not in ("name", "learning_rate")}
     if getattr(model, "compiled", False):
         values["loss"] = loss_name(model)
+    seed = keras.src.backend.common.global_state.get_global_attribute("global_random_seed")
+    if seed is not None:
+        values["seed"] = seed
     return {**values, **fit}
+
+
+def loss_of(model: Any) -> Any:
+    """The loss that the model is compiled with; None if there is none.
+
+    A name is left where Keras chooses the loss only when it sees outputs and targets.
+    """
+    losses: list[Any] = keras.tree.flatten(model.loss) if getattr(model, "compiled", False) else []
+    if len(losses) != 1:
+        return None
+    return keras.losses.get(losses[0]) if losses[0] not in CHOSEN_BY_SHAPE else losses[0]
 
 
 def loss_name(model: Any) -> str:
     """Name of the loss that the model is compiled with, such as "binary_crossentropy"; "" if it is not."""
-    return _name(model.loss) if getattr(model, "compiled", False) and model.loss is not None else ""
+    loss = loss_of(model)
+    return _name(loss) if loss is not None else ""
 
 
-def fit_arguments(model: Any) -> dict[str, Any]:
-    """The arguments of the running `fit` that matter to a run.
+def running_fit(model: Any) -> dict[str, Any]:
+    """What the running `fit` of the model was given and made of it; nothing if none is running.
 
     Keras tells its callbacks the epochs and the steps only, not the batch size nor the class weights: they are
     read, never written, in the frame of the `fit` that called us.
     """
     for caller in _callers():
         if caller.f_code.co_name == "fit" and caller.f_locals.get("self") is model:
-            given = caller.f_locals
-            adapter = getattr(given.get("epoch_iterator"), "data_adapter", None)
-            batch_size = given.get("batch_size") or getattr(adapter, "batch_size", None)
-            found = {
-                "batch_size": batch_size,
-                "epochs": given.get("epochs"),
-                "shuffle": given.get("shuffle"),
-                "initial_epoch": given.get("initial_epoch") or 0,
-            }
-            optional = {key: given.get(key) for key in ("class_weight", "steps_per_epoch")}
-            return {**found, **{key: value for key, value in optional.items() if value is not None}}
+            return caller.f_locals
     return {}
+
+
+def fit_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a running `fit` that matter to a run."""
+    adapter = getattr(given.get("epoch_iterator"), "data_adapter", None)
+    arguments = {
+        "batch_size": given.get("batch_size") or getattr(adapter, "batch_size", None),
+        **{name: given.get(name) for name in ("epochs", "shuffle", "class_weight", "steps_per_epoch")},
+        "validation_split": given.get("validation_split") or None,
+    }
+    return {name: value for name, value in arguments.items() if value is not None}
 
 
 def _callers() -> Iterator[Any]:
@@ -157,14 +210,8 @@ def _callers() -> Iterator[Any]:
 def _name(thing: Any) -> str:
     if isinstance(thing, str):
         return thing
-    config: Any = keras.saving.serialize_keras_object(thing) if thing is not None else None
-    if isinstance(config, dict):
-        config = cast("dict[str, Any]", config)
-        inner: Any = config["config"]
-        # Functions are stored as {"class_name": "function", "config": "relu"}.
-        name = inner if isinstance(inner, str) else config.get("class_name")
-        return _snake(str(name))
-    return str(getattr(thing, "__name__", config if config is not None else type(thing).__name__))
+    # Functions have a name, objects such as initialisers that of their class.
+    return str(getattr(thing, "__name__", None) or _snake(type(thing).__name__))
 
 
 def _snake(name: str) -> str:
@@ -173,7 +220,7 @@ def _snake(name: str) -> str:
     )
 
 
-def _one(names: list[Any]) -> Any:
+def _one(names: list[str]) -> Any:
     return names[0] if len(set(names)) == 1 else names or None
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, cast
+import math
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import Unsupported
+from ..errors import UnknownName, Unsupported
 from ..replay.network import Tap
 from .backend import keras
-from .describe import activation_name, layers_of, parameters_of
+from .describe import ACTIVATION_LAYERS, CHOSEN_BY_SHAPE, activation_name, layers_of, loss_of, parameters_of
+from .over_frames import gradient_of, over_frames
+from .rebuild import copy_of, rebuild
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,21 +30,23 @@ class KerasNetwork:
     The weights of a frame are passed in at every call; the model's own are never looked at.
     """
 
-    def __init__(self, make: Callable[[], Any], name: str) -> None:
-        self._make, self._name = make, name
+    def __init__(self, make: Callable[[], Any], manifest: Manifest) -> None:
+        self._make, self._run, self._manifest = make, manifest.name, manifest
         self._model: Any = make()
         if len(self._model.inputs) != 1 or len(self._model.outputs) != 1:
             raise Unsupported(
-                f"run {name!r} has a network with {len(self._model.inputs)} inputs and {len(self._model.outputs)}"
-                " outputs; networks with one input and one output are supported"
+                f"run {self._run!r} has a network with {len(self._model.inputs)} inputs and"
+                f" {len(self._model.outputs)} outputs; networks with one input and one output are supported"
             )
-        self._variables = {key: variable for key, (_, variable) in parameters_of(self._model).items()}
-        self._trainable = [key for key, (parameter, _) in parameters_of(self._model).items() if parameter.trainable]
+        self._variables = self._variables_of(self._model)
+        # By place, not by name: the same code run twice calls its layers "dense" and then "dense_1".
+        self._layers = dict(zip([layer.name for layer in manifest.layers], layers_of(self._model), strict=True))
         self._seen: dict[Tap, Any] = {}
+        self._repeated: set[str] = set()
         self._exchange: tuple[str, Any] | None = None
-        for layer in layers_of(self._model):
-            self._tap(layer)
-        self._compiled = lru_cache(maxsize=None)(self._compile)
+        for name, layer in self._layers.items():
+            self._tap(name, layer)
+        self._compiled = cache(self._compile)
 
     @classmethod
     def of_run(cls, manifest: Manifest, read: Callable[[str], bytes], model: Any = None) -> KerasNetwork:
@@ -51,23 +55,21 @@ class KerasNetwork:
         Runs no code of the run's: Keras refuses what would need it, and then asks for `model`.
         """
         if model is not None:
-            return cls(lambda: _copy(model), manifest.name)
-        architecture = read("architecture").decode()
-        compiled = json.loads(read("compile")) if "compile" in manifest.model else None
+            return cls(lambda: copy_of(model), manifest)
+        return cls(partial(rebuild, manifest, read), manifest)
 
-        def make() -> Any:
-            try:
-                rebuilt = keras.models.model_from_json(architecture)
-            except (ValueError, TypeError, ImportError) as error:
-                raise Unsupported(
-                    f"run {manifest.name!r} has a network that Keras cannot rebuild by itself"
-                    f" ({str(error).splitlines()[0]}); pass it: netlapse.open(path, model=your_model)"
-                ) from error
-            if compiled is not None:
-                _compile_as(rebuilt, compiled)
-            return rebuilt
-
-        return cls(make, manifest.name)
+    def _variables_of(self, model: Any) -> dict[str, Any]:
+        """The model's variables by the run's names. Raises Unsupported for a model of another architecture."""
+        found = list(parameters_of(model).values())
+        wanted = self._manifest.parameters
+        if [parameter.shape for parameter, _ in found] != [parameter.shape for parameter in wanted] or len(
+            layers_of(model)
+        ) != len(self._manifest.layers):
+            raise Unsupported(
+                f"run {self._run!r} was recorded from another model: its weights are"
+                f" {', '.join(f'{p.name} {p.shape}' for p in wanted)}; pass a model built as the recorded one was"
+            )
+        return {parameter.name: variable for parameter, (_, variable) in zip(wanted, found, strict=True)}
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
@@ -77,36 +79,27 @@ class KerasNetwork:
     @property
     def output(self) -> str:
         """Name of the last layer."""
-        return str(
-            layers_of(self._model)[-1].name
-            if self._sequential
-            else self._model.outputs[0]._keras_history.operation.name
+        last = (
+            layers_of(self._model)[-1]
+            if isinstance(self._model, keras.Sequential)
+            else self._model.outputs[0]._keras_history.operation
         )
-
-    @property
-    def _sequential(self) -> bool:
-        return isinstance(self._model, keras.Sequential)
+        return next((name for name, layer in self._layers.items() if layer is last), str(last.name))
 
     @property
     def values_per_example(self) -> int:
         """Numbers held over all layers for one example of one frame."""
-        shapes = [layer.output.shape[1:] for layer in layers_of(self._model)]
+        tensors = keras.tree.flatten([layer.output for layer in self._layers.values()])
         # Before and after the activation function.
-        return 2 * sum(int(np.prod([size or 1 for size in shape])) for shape in shapes)
+        return 2 * sum(math.prod(size or 1 for size in tensor.shape[1:]) for tensor in tensors)
 
     @property
     def logits(self) -> Tap | None:
         """Before a final sigmoid, or the output itself where the loss takes logits."""
-        last = next((layer for layer in layers_of(self._model) if layer.name == self.output), None)
+        last = self._layers.get(self.output)
         if last is not None and activation_name(last) == "sigmoid":
             return Tap(self.output, "pre_activation")
-        from_logits = getattr(self._loss, "_fn_kwargs", {}).get("from_logits", False)
-        return Tap(self.output) if from_logits else None
-
-    @property
-    def _loss(self) -> Any:
-        loss = self._model.loss if getattr(self._model, "compiled", False) else None
-        return keras.losses.get(loss) if isinstance(loss, str | dict) else loss
+        return Tap(self.output) if getattr(loss_of(self._model), "from_logits", False) else None
 
     def forward(
         self, weights: StackedWeights, inputs: NDArray[Any], taps: Sequence[Tap], start: str | None = None
@@ -114,8 +107,7 @@ class KerasNetwork:
         """Values at each tap, (frame, example, ...)."""
         if start is not None:
             self._require_bottleneck(start)
-        run = self._compiled("forward", tuple(taps), start)
-        return run(weights, _single(inputs))
+        return self._compiled("forward", tuple(taps), start)(weights, _single(inputs))
 
     def losses(self, weights: StackedWeights, inputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[Any]:
         """Loss of each example, (frame, example)."""
@@ -140,38 +132,35 @@ class KerasNetwork:
     def model(self, weights: Mapping[str, NDArray[Any]]) -> Any:
         """A Keras model of its own with these weights, compiled as in training where Keras could store that."""
         model = self._make()
-        for name, (_, variable) in parameters_of(model).items():
+        for name, variable in self._variables_of(model).items():
             variable.assign(weights[name])
         return model
 
-    def _tap(self, layer: Any) -> None:
+    def _tap(self, name: str, layer: Any) -> None:
         """Make the layer leave its values, before and after its activation function, in `self._seen`."""
-        call = layer.call
+        call, before, after = layer.call, Tap(name, "pre_activation"), Tap(name)
         # A recurrent layer applies its activation within a loop: what passes there are not its pre-activations.
         inner = isinstance(layer, keras.layers.RNN | keras.layers.Wrapper | keras.layers.MultiHeadAttention)
-        own = activation_name(layer) is not None and not inner
-        if own:
+        if callable(getattr(layer, "activation", None)) and not inner:
             activation = layer.activation
 
             def activate(values: Any, *args: Any, **kwargs: Any) -> Any:
-                self._seen[Tap(layer.name, "pre_activation")] = values
+                self._seen[before] = values
                 return activation(values, *args, **kwargs)
 
             # Keras asks an activation for its name when it describes a layer.
             activate.__name__ = getattr(activation, "__name__", "activation")
             layer.activation = activate
-        stateless_activation = isinstance(
-            layer,
-            keras.layers.ReLU | keras.layers.LeakyReLU | keras.layers.PReLU | keras.layers.ELU | keras.layers.Softmax,
-        )
 
         def tapped(*args: Any, **kwargs: Any) -> Any:
+            if after in self._seen:
+                self._repeated.add(name)
+            self._seen.pop(before, None)
             values = call(*args, **kwargs)
-            if self._exchange is not None and self._exchange[0] == layer.name:
+            if self._exchange is not None and self._exchange[0] == name:
                 values = self._exchange[1]
-            self._seen[Tap(layer.name)] = values
-            if not own:
-                self._seen[Tap(layer.name, "pre_activation")] = args[0] if stateless_activation and args else values
+            self._seen[after] = keras.tree.flatten(values)[0]
+            self._seen.setdefault(before, args[0] if type(layer) in ACTIVATION_LAYERS else self._seen[after])
             return values
 
         layer.call = tapped
@@ -191,34 +180,58 @@ class KerasNetwork:
                 outputs = self._model(inputs, training=False)
         finally:
             self._exchange = None
-        outputs = cast("Any", outputs[0] if isinstance(outputs, list) else outputs)
+        [outputs] = keras.tree.flatten(outputs)
         self._seen[Tap(self.output)] = outputs
         return outputs
 
     def _require_bottleneck(self, start: str) -> None:
         """Raise Unsupported unless every path through the network passes this layer."""
-        tensors = list(self._model.outputs)
+        tensors, followed = list(self._model.outputs), set[int]()
         while tensors:
-            operation, node, _ = tensors.pop()._keras_history
-            if operation.name == start:
+            tensor = tensors.pop()
+            operation, node, _ = tensor._keras_history
+            if operation is self._layers[start] or id(tensor) in followed:
                 continue
+            followed.add(id(tensor))
             if operation._inbound_nodes[node].is_input:
                 raise Unsupported(
-                    f"run {self._name!r} has connections that go round layer {start!r}, so that its activations alone"
+                    f"run {self._run!r} has connections that go round layer {start!r}, so that its activations alone"
                     " do not decide the output; choose a layer that everything passes through"
                 )
             tensors += operation._inbound_nodes[node].input_tensors
 
-    def _example_losses(self, weights: Mapping[str, Any], inputs: Any, targets: Any) -> Any:
-        loss = self._loss
-        if loss is None or isinstance(loss, list | dict):
+    def _require_single(self, *layers: str | None) -> None:
+        """Raise Unsupported for layers that the network applies more than once."""
+        for name in self._repeated.intersection(layers):
             raise Unsupported(
-                f"run {self._name!r} was recorded without a loss that Keras can rebuild by itself; pass the"
+                f"run {self._run!r} applies layer {name!r} more than once, so that it has no one activation; choose"
+                " another layer"
+            )
+
+    def _example_losses(self, weights: Mapping[str, Any], inputs: Any, targets: Any) -> Any:
+        outputs = self._apply(weights, inputs)
+        loss = loss_of(self._model)
+        if loss in CHOSEN_BY_SHAPE:
+            loss = getattr(keras.losses, f"{_task(outputs.shape[1:], targets)}Crossentropy")()
+        if loss is None:
+            raise Unsupported(
+                f"run {self._run!r} was recorded without a loss that Keras can rebuild by itself; pass the"
                 " compiled model: netlapse.open(path, model=your_model)"
             )
-        outputs = self._apply(weights, inputs)
-        values = (loss.call if isinstance(loss, keras.losses.Loss) else loss)(_like(targets, outputs), outputs)
-        return keras.ops.mean(keras.ops.reshape(values, (len(targets), -1)), axis=1)
+        # Keras computes losses in single precision, whatever the precision of the network.
+        outputs, targets = (keras.ops.cast(array, keras.config.floatx()) for array in (outputs, targets))
+        # torch refuses to compute the loss of what is no number: it is none either.
+        broken = keras.ops.isnan(outputs)
+        outputs = keras.ops.where(broken, 0.0, outputs)
+        example_losses = getattr(loss, "call", loss)
+        values: Any = example_losses(_like(targets, outputs), outputs)
+        if len(values.shape) == 0:
+            raise Unsupported(
+                f"the loss of run {self._run!r} is one number for a whole batch; a loss that returns one number per"
+                " example can be replayed"
+            )
+        means = keras.ops.mean(keras.ops.reshape(values, (len(targets), -1)), axis=1)
+        return keras.ops.where(keras.ops.any(keras.ops.reshape(broken, (len(targets), -1)), axis=1), np.nan, means)
 
     def _compile(self, what: str, taps: tuple[Tap, ...] = (), start: str | None = None) -> Callable[..., Any]:
         """A function of stacked weights and arrays, vectorised over frames. NumPy in, NumPy out."""
@@ -226,69 +239,35 @@ class KerasNetwork:
 
             def one_frame(weights: Any, inputs: Any) -> Any:
                 self._apply(weights, inputs, start)
-                return [self._seen[tap] for tap in taps]
+                self._require_single(start, *(tap.layer for tap in taps))
+                return [_at_least_single(self._seen[tap]) for tap in taps]
 
-            return _over_frames(one_frame)
+            return over_frames(one_frame)
         if what == "losses":
-            return _over_frames(self._example_losses)
+            return over_frames(self._example_losses)
+        trainable = [parameter.name for parameter in self._manifest.parameters if parameter.trainable]
 
         def mean_loss(free: Any, fixed: Any, inputs: Any, targets: Any) -> Any:
-            return keras.ops.mean(self._example_losses({**fixed, **free}, inputs, targets))
+            loss = keras.ops.mean(self._example_losses({**fixed, **free}, inputs, targets))
+            return loss, loss
 
         def gradients(weights: Any, inputs: Any, targets: Any) -> Any:
-            free = {name: weights[name] for name in self._trainable}
+            free = {name: weights[name] for name in trainable}
             fixed = {name: value for name, value in weights.items() if name not in free}
-            return _gradient(mean_loss)(free, fixed, inputs, targets)
+            found, loss = gradient_of(mean_loss)(free, fixed, inputs, targets)
+            # The loss that is no number came from no differentiable branch.
+            return {name: keras.ops.where(keras.ops.isnan(loss), np.nan, part) for name, part in found.items()}
 
-        return _over_frames(gradients)
-
-
-def _over_frames(function: Callable[..., Any]) -> Callable[..., Any]:
-    backend = keras.backend.backend()
-    if backend == "jax":
-        import jax
-
-        @cache
-        def vectorised(arguments: int) -> Any:
-            return jax.jit(jax.vmap(function, in_axes=(0, *[None] * arguments)))
-
-        def run(weights: Any, *arrays: NDArray[Any]) -> Any:
-            return jax.tree.map(np.asarray, vectorised(len(arrays))(dict(weights), *arrays))
-
-        return run
-    if backend == "torch":
-        import torch
-
-        device = keras.src.backend.torch.core.get_device()
-
-        def run_torch(weights: Any, *arrays: NDArray[Any]) -> Any:
-            stacked = {name: torch.as_tensor(value, device=device) for name, value in weights.items()}
-            tensors = [torch.as_tensor(array, device=device) for array in arrays]
-            with torch.no_grad():
-                found = torch.func.vmap(function, in_dims=(0, *[None] * len(tensors)))(stacked, *tensors)
-            return keras.tree.map_structure(keras.ops.convert_to_numpy, found)
-
-        return run_torch
-    raise Unsupported(
-        f"Keras runs on its {backend!r} backend; runs are replayed on jax or torch: set KERAS_BACKEND before Keras is"
-        " imported"
-    )
-
-
-def _gradient(function: Callable[..., Any]) -> Callable[..., Any]:
-    if keras.backend.backend() == "jax":
-        import jax
-
-        gradient: Any = jax.grad(function)
-    else:
-        import torch
-
-        gradient = torch.func.grad(function)
-    return gradient
+        return over_frames(gradients)
 
 
 def _single(array: NDArray[Any]) -> NDArray[Any]:
     return array.astype(np.float32) if array.dtype.kind in "fb" else array
+
+
+def _at_least_single(values: Any) -> Any:
+    half = keras.backend.standardize_dtype(values.dtype) in ("float16", "bfloat16")
+    return keras.ops.cast(values, "float32") if half else values
 
 
 def _like(targets: Any, outputs: Any) -> Any:
@@ -298,26 +277,18 @@ def _like(targets: Any, outputs: Any) -> Any:
     return targets
 
 
+def _task(shape: tuple[int, ...], targets: Any) -> str:
+    """What Keras takes "accuracy" and "crossentropy" for, given the shapes of outputs and targets."""
+    if shape[-1] == 1:
+        return "Binary"
+    return "SparseCategorical" if len(targets.shape) == len(shape) or targets.shape[-1] == 1 else "Categorical"
+
+
 def _metric(name: str, shape: tuple[int, ...], targets: NDArray[Any]) -> Any:
     if name in ("accuracy", "acc"):
-        if shape[-1:] == (1,):
-            return keras.metrics.BinaryAccuracy()
-        sparse = targets.ndim == len(shape) or targets.shape[-1] == 1
-        return keras.metrics.SparseCategoricalAccuracy() if sparse else keras.metrics.CategoricalAccuracy()
-    metric = keras.metrics.get(name)
-    return metric if isinstance(metric, keras.metrics.Metric) else keras.metrics.MeanMetricWrapper(metric)
-
-
-def _copy(model: Any) -> Any:
-    copy = keras.models.clone_model(model)
-    if getattr(model, "compiled", False):
-        copy.compile(loss=model.loss)
-    return copy
-
-
-def _compile_as(model: Any, config: dict[str, Any]) -> None:
-    """Compile as the recorded model was. What Keras cannot read back (a loss of the user's own) is left out."""
+        return getattr(keras.metrics, f"{_task(shape, targets)}Accuracy")()
     try:
-        model.compile_from_config(config)
-    except (ValueError, TypeError, ImportError):
-        return
+        metric = keras.metrics.get(name)
+    except ValueError as error:
+        raise UnknownName(f"Keras has no metric {name!r}; `recorded` has what was logged in training") from error
+    return metric if isinstance(metric, keras.metrics.Metric) else keras.metrics.MeanMetricWrapper(metric)

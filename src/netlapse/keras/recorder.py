@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from ..errors import BadProbe, Unsupported
 from ..record import PROBE_SIZE, Probe, Recording
 from .backend import keras
-from .describe import describe, fit_arguments, loss_name
+from .describe import describe, fit_arguments, loss_name, running_fit
 from .state import ModelState
 
 if TYPE_CHECKING:
@@ -24,12 +25,16 @@ if TYPE_CHECKING:
     Examples = tuple[ArrayLike, ArrayLike]
 
 
+_NUMBER: Any = (float, int, np.number)
+
+
 class Recorder(keras.callbacks.Callback):
     """Records `fit` into a run: pass it as a callback, open the run with `netlapse.open`.
 
-    Kept are the weights of all layers, the losses and metrics that Keras logs, and the learning rate, before training
-    and after each epoch. Recording changes nothing in the training. Several `fit` calls with the same recorder make
-    one run whose epochs continue.
+    Kept are the weights of all layers, the losses and metrics that Keras logs, and the learning rate of the step that
+    led there, before training and after each epoch. Steps are batches. Recording changes nothing in the training.
+    Several `fit` calls with the same recorder make one run whose epochs continue. The last frame is the last state
+    of the training, before a callback or optimiser puts earlier or averaged weights in its place.
 
     Parameters
     ----------
@@ -77,71 +82,83 @@ class Recorder(keras.callbacks.Callback):
             class_names=class_names,
         )
         self._extra = dict(hyperparameters or {})
-        self._state: ModelState | None = None
-        self._offset = 0
-        self._first_epoch = self._epochs_done = 0
-        self._epoch_began = self._step = 0
-        if self.recording.schedule.by_step:
-            # Only then: a callback that has a batch hook makes Keras run its callbacks in step with the training.
-            self.on_train_batch_end = self._on_train_batch_end
+        self._by_step = self.recording.schedule.by_step
+        # Frames within epochs need the state after each batch. Otherwise Keras need not wait for us, and counts
+        # batches to us from several threads, in any order.
+        self.async_safe = not self._by_step
+        self._counting = threading.Lock()
+        # Steps and epochs before the running epoch, and the batches done in it.
+        self._steps = self._epochs = self._batches = 0
+        self._epoch_length = 0
+        self._at_start = True
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Open the run and keep the state before training."""
+        """Open the run."""
         model = self.model
         check_model(model, self._probe, self._validation)
-        arguments = fit_arguments(model)
-        initial_epoch = arguments.pop("initial_epoch", 0)
-        self.recording.begin(lambda: describe(model, self._extra, arguments))
-        if self._state is None or self._state.model is not model or self._state.batches() + self._offset < self._step:
-            # The first `fit`, or another optimiser, whose count begins anew.
-            self._state = ModelState(model)
-            self._offset = self.recording.step - self._state.batches()
+        fit = running_fit(model)
+        if self._by_step and getattr(fit.get("callbacks"), "_async_train", False):
+            # Keras looks into lists only for callbacks that must not run beside the training.
+            raise Unsupported(f"to record every {self.recording.schedule}, pass a list: callbacks=[recorder]")
+        self.recording.begin(lambda: describe(model, self._extra, fit_arguments(fit)))
         self._state = ModelState(model)
-        self._step = self._state.batches() + self._offset
         # An epoch that was cut short counts as one, so that whole epochs stay whole numbers.
-        done = self.recording.epoch or float(initial_epoch)
-        self._first_epoch = math.floor(done) + 1 if self._step > self.recording.step else math.ceil(done)
-        self._epochs_done = 0
-        self._batches_per_epoch: int = (cast("dict[str, Any]", self.params) or {}).get("steps") or 0
-        self.recording.frame(self._step, self._first_epoch, self._state.weights, self._scalars(None))
+        self._steps = max(self._steps + self._batches, self.recording.step)
+        self._epochs = max(self._epochs + (self._batches > 0), math.ceil(self.recording.epoch))
+        self._batches = 0
+        self._epoch_length = self._told("steps")
+        self._logged = self._scalars(None)
+        self._at_start = True
+
+    def _told(self, name: str) -> int:
+        """What Keras told about the running `fit`; 0 where it does not know, as the steps of a generator."""
+        return (cast("dict[str, Any]", self.params) or {}).get(name) or 0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Count the batches of the epoch from here."""
-        self._epoch_began = self._step
+        """Before the first epoch, keep the state before training."""
+        if self._at_start:
+            self._at_start = False
+            self._epochs = max(self._epochs, epoch)
+            self.recording.frame(self._steps, self._epochs, self._state.weights, self._logged)
 
-    def _on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        assert self._state is not None
-        self._step = self._epoch_began + batch + 1
-        batches = self._batches_per_epoch
-        # Keras knows the length of an epoch beforehand for arrays only.
-        within = min((batch + 1) / batches, 1.0) if batches else 0.0
-        epoch = self._first_epoch + self._epochs_done + within
-        if self.recording.schedule.due_step(self._step):
-            self.recording.frame(self._step, epoch, self._state.weights, self._scalars(logs))
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Count the batch, and keep the state if its step is due."""
+        # Several steps in one execution may pass the end of the data.
+        done = min(batch + 1, self._told("steps") or batch + 1)
+        if not self._by_step:
+            with self._counting:
+                self._batches = max(self._batches, done)
+            return
+        news = range(self._steps + self._batches + 1, self._steps + done + 1)
+        self._batches = done
+        # An epoch is whole when Keras says so, and may be longer than the last.
+        epoch = self._epochs + done / max(self._epoch_length, done + 1)
+        if any(self.recording.schedule.due_step(step) for step in news):
+            self.recording.frame(self._steps + done, epoch, self._state.weights, self._scalars(logs))
         else:
-            self.recording.pass_by(self._step, epoch)
+            self.recording.pass_by(self._steps + done, epoch)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Keep the state if this epoch is due."""
-        assert self._state is not None
-        self._epochs_done += 1
-        if not self.recording.schedule.by_step:
-            self._step = self._state.batches() + self._offset
-        done = self._first_epoch + self._epochs_done
-        if self.recording.schedule.due_epoch(done):
-            self.recording.frame(self._step, done, self._state.weights, self._scalars(logs))
+        """Keep the state if this epoch is due or the last."""
+        self._epoch_length = self._told("steps") or self._batches
+        self._steps, self._batches = self._steps + self._batches, 0
+        self._epochs += 1
+        # Not left to the end of training: other callbacks may restore earlier weights there.
+        is_last = epoch + 1 == self._told("epochs") or self.model.stop_training
+        self._logged = self._scalars(logs)
+        if is_last or self.recording.schedule.due_epoch(self._epochs):
+            self.recording.frame(self._steps, self._epochs, self._state.weights, self._logged)
         else:
-            self.recording.pass_by(self._step, done)
+            self.recording.pass_by(self._steps, self._epochs)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Keep the last state and close the run."""
-        assert self._state is not None
-        self.recording.end(self._state.weights, self._scalars(logs))
+        self.recording.end(self._state.weights, self._logged)
 
     def _scalars(self, logs: Mapping[str, Any] | None) -> dict[str, float]:
-        assert self._state is not None
-        found = {name: float(value) for name, value in (logs or {}).items() if np.ndim(value) == 0}
-        found.setdefault("learning_rate", self._state.learning_rate(self._step))
+        found = {name: float(value) for name, value in (logs or {}).items() if isinstance(value, _NUMBER)}
+        if "learning_rate" not in found and (rate := self._state.learning_rate()) is not None:
+            found["learning_rate"] = rate
         return found
 
 

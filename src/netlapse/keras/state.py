@@ -7,73 +7,69 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .backend import keras
-from .describe import parameters_of
+from .describe import optimizer_of, parameters_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
 class ModelState:
-    """Weights, learning rate and number of batches of a model that is being trained.
+    """Weights and learning rate of a model that is being trained.
 
     Within an epoch Keras' JAX trainer keeps the state to itself. Asking a callback for its `model` writes that state
     back into every variable, the optimiser's and the metrics' too; reading what is needed costs a tenth of that.
     """
 
     def __init__(self, model: Any) -> None:
-        self.model = model
+        self._model = model
+        self._optimizer = optimizer_of(model)
         self._variables = {name: variable for name, (_, variable) in parameters_of(model).items()}
-        trainable = {id(variable): index for index, variable in enumerate(model.trainable_variables)}
-        others = {id(variable): index for index, variable in enumerate(model.non_trainable_variables)}
-        self._places = {
-            name: ("trainable_variables", trainable[id(variable)])
-            if id(variable) in trainable
-            else ("non_trainable_variables", others[id(variable)])
-            for name, variable in self._variables.items()
+        self._rate = getattr(self._optimizer, "learning_rate", None)
+        kept = {
+            "trainable_variables": model.trainable_variables,
+            "non_trainable_variables": model.non_trainable_variables,
+            "optimizer_variables": getattr(getattr(model, "optimizer", None), "variables", []),
         }
-        rate = getattr(model.optimizer, "_learning_rate", None) if model.optimizer is not None else None
-        self._schedule = rate if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule) else None
-        self._rate = rate if self._schedule is None else None
-        self._rate_place = next(
-            (index for index, variable in enumerate(getattr(model.optimizer, "variables", [])) if variable is rate),
-            None,
-        )
-
-    def _within_epoch(self) -> dict[str, Any] | None:
-        state = getattr(self.model, "_jax_state", None)
-        return state if state and not getattr(self.model, "_jax_state_synced", True) else None
+        # Where the JAX trainer keeps the value of each variable.
+        self._places = {
+            id(variable): (kind, index) for kind, variables in kept.items() for index, variable in enumerate(variables)
+        }
+        self._weight_places = [(name, *self._places[id(variable)]) for name, variable in self._variables.items()]
 
     def weights(self) -> dict[str, NDArray[Any]]:
         """A copy of all weights, by parameter. What NumPy has no type for (bfloat16) becomes float32."""
         state = self._within_epoch()
         if state is None:
-            return {name: _copy(variable.value) for name, variable in self._variables.items()}
-        return {name: _copy(state[kind][index]) for name, (kind, index) in self._places.items()}
+            return {name: _copy(variable) for name, variable in self._variables.items()}
+        # A copy, because the trainer gives the memory of its arrays to the next step.
+        return {name: _plain(np.array(state[kind][index])) for name, kind, index in self._weight_places}
 
-    def learning_rate(self, step: int) -> float:
-        """The learning rate of the step that comes next; NaN if the model has no optimiser."""
-        if self._schedule is not None:
-            return float(keras.ops.convert_to_numpy(self._schedule(step)))
+    def learning_rate(self) -> float | None:
+        """The learning rate of the step that led here, or before training that of the first; None if there is none."""
+        if self._rate is None:
+            return None
+        if isinstance(self._rate, keras.Variable):
+            return float(self._read(self._rate))
+        # A schedule or a function: Keras evaluates it, as it did when it made the step.
+        iterations = self._optimizer._iterations
+        with keras.StatelessScope([(iterations, max(int(self._read(iterations)) - 1, 0))]):
+            return float(keras.ops.convert_to_numpy(self._optimizer.learning_rate))
+
+    def _read(self, variable: Any) -> NDArray[Any]:
         state = self._within_epoch()
-        if state is not None and self._rate_place is not None:
-            return float(state["optimizer_variables"][self._rate_place])
-        return float(keras.ops.convert_to_numpy(self._rate.value)) if self._rate is not None else float("nan")
+        if state is None:
+            return _copy(variable)
+        kind, index = self._places[id(variable)]
+        return np.array(state[kind][index])
 
-    def batches(self) -> int:
-        """Batches that the optimiser has seen. Within an epoch this is out of date on JAX."""
-        optimizer = self.model.optimizer
-        if optimizer is None:
-            return 0
-        return int(optimizer.iterations) * (optimizer.gradient_accumulation_steps or 1)
+    def _within_epoch(self) -> dict[str, Any] | None:
+        state = getattr(self._model, "_jax_state", None)
+        return state if state and not self._model._jax_state_synced else None
 
 
-def _copy(value: Any) -> NDArray[Any]:
-    # A copy, because the trainer gives the memory of its arrays to the next step.
-    copy = np.array(
-        value if hasattr(value, "__array__") and not _on_torch(value) else keras.ops.convert_to_numpy(value)
-    )
-    return copy if copy.dtype.kind in "biufc" else copy.astype(np.float32)
+def _copy(variable: Any) -> NDArray[Any]:
+    return _plain(np.array(keras.ops.convert_to_numpy(variable.value)))
 
 
-def _on_torch(value: Any) -> bool:
-    return type(value).__module__.startswith("torch")
+def _plain(array: NDArray[Any]) -> NDArray[Any]:
+    return array if array.dtype.kind in "biufc" else array.astype(np.float32)

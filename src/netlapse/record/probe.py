@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from ..errors import BadProbe
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jaxtyping import Int, Shaped
     from numpy.typing import ArrayLike, NDArray
 
@@ -38,13 +40,14 @@ class Probe:
         Raises BadProbe for anything that a network could not be evaluated on.
         """
         if not isinstance(data, tuple) or len(data) != 2:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise BadProbe(f"{name} must be a pair (inputs, targets); found {type(data).__name__}")
+            found = f"a tuple of {len(data)}" if isinstance(data, tuple) else type(data).__name__  # pyright: ignore
+            raise BadProbe(f"{name} must be a pair (inputs, targets); found {found}")
         inputs, targets = (
             _array(part, f"{name} {kind}") for part, kind in zip(data, ("inputs", "targets"), strict=True)
         )
         if len(inputs) != len(targets):
             raise BadProbe(f"{name} has {len(inputs)} inputs but {len(targets)} targets; pass one target per example")
-        if len(inputs) == 0:
+        if inputs.size == 0 or targets.size == 0:
             raise BadProbe(f"{name} is empty; pass at least one example")
         if size < 1:
             raise BadProbe(f"{name} would be sampled to {size} examples; pass a probe_size of at least 1")
@@ -53,11 +56,14 @@ class Probe:
 
 
 def _array(values: Any, what: str) -> NDArray[Any]:
-    if isinstance(values, dict) or (isinstance(values, list | tuple) and values and hasattr(values[0], "shape")):
+    if _are_several(values):
         raise BadProbe(f"{what} are several arrays; networks with one input and one output are supported")
-    array: NDArray[Any] = np.asarray(values)
-    if array.dtype.kind not in "biuf":
-        raise BadProbe(f"{what} have dtype {array.dtype}; pass numbers")
+    try:
+        array: NDArray[Any] = np.asarray(values)
+    except (ValueError, TypeError) as error:
+        raise BadProbe(f"{what} do not form one array ({error}); pass an array with one row per example") from error
+    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+        raise BadProbe(f"{what} have dtype {array.dtype}; pass numbers of at most 64 bits")
     if array.ndim == 0:
         raise BadProbe(f"{what} are a single number; pass an array with one row per example")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -66,6 +72,13 @@ def _array(values: Any, what: str) -> NDArray[Any]:
             f"{what} hold NaN or infinity, first at {tuple(int(i) for i in where)}; remove or impute such examples"
         )
     return array
+
+
+def _are_several(values: Any) -> bool:
+    if not isinstance(values, list | tuple) or not values:
+        return isinstance(values, dict)
+    # A list of numbers may hold NumPy's own, which have no axes.
+    return getattr(cast("Sequence[Any]", values)[0], "ndim", 0) > 0
 
 
 def _stratified(targets: NDArray[Any], size: int) -> NDArray[np.intp]:
@@ -79,9 +92,10 @@ def _stratified(targets: NDArray[Any], size: int) -> NDArray[np.intp]:
     classes, codes = np.unique(labels[order], return_inverse=True)
     if len(classes) > size // 2:
         return np.sort(order[:size])  # not classes but quantities, or too many to share out
-    # Every example gets the share of its class that it completes; the smallest shares give each class its proportion.
-    counts = np.bincount(codes)
-    rank = np.empty(len(codes))
-    for code, count in enumerate(counts):
-        rank[codes == code] = (np.arange(count) + 0.5) / count
-    return np.sort(order[np.argsort(rank, kind="stable")[:size]])
+    # Largest remainders: every class gets its share rounded up or down. The rarest, whose share is less than one
+    # example, come first, so that as many classes as possible are seen at all.
+    shares, remainders = np.divmod(np.bincount(codes) * size, len(codes))
+    ranking = np.lexsort((generator.permutation(len(classes)), -remainders, shares > 0))
+    shares[ranking[: size - shares.sum()]] += 1
+    members = [order[codes == code][:share] for code, share in enumerate(shares)]
+    return np.sort(np.concatenate(members))

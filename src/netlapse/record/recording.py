@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 import time
 import uuid
 import warnings
 import weakref
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import RunError
 from ..store import Exist, Frame, Manifest, Run, Writer, is_run
+from .interrupt import InterruptGuard
 from .schedule import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from types import FrameType
 
     from numpy.typing import NDArray
 
@@ -51,9 +49,9 @@ class Description:
 class Recording:
     """Frames of one training on their way to a run.
 
-    An adapter calls `begin` when training starts, `frame` when a moment is due, `end` when training ends; several
-    trainings in a row make one run whose clock continues. A disk that fails stops the recording, never the
-    training: one warning says what is safe.
+    An adapter calls `begin` when training starts, `frame` when a moment is due, `pass_by` when one is not, and `end`
+    when training ends, all from one thread; several trainings in a row make one run whose clock continues. A disk that
+    fails stops the recording, never the training: one warning says what is safe.
     """
 
     def __init__(
@@ -77,10 +75,11 @@ class Recording:
         self._class_names = list(class_names) if class_names is not None else None
         self._exist: Exist = exist
         self._writer: Writer | None = None
-        self._pending: Frame | None = None
+        self._held: list[Frame] = []
         self._recorded_step = -1
         self._failed = False
-        self._guard: _InterruptGuard | None = None
+        self._guard = InterruptGuard(self)
+        self._abandoned: weakref.finalize[..., Recording] | None = None
         self._clock = time.monotonic
         self._began = self._clock()
 
@@ -94,18 +93,31 @@ class Recording:
         if self._failed:
             return
         try:
-            if self._writer is None and self._exist == "resume" and is_run(self.path):
-                self._take_up(Writer.resume(self.path), description())
-            elif self._writer is None:
-                self._take_up(self._create(description()))
+            if self._writer is None:
+                self._open(description())
             elif self._writer.closed:
                 self._take_up(Writer.resume(self.path))
         except OSError as error:
-            raise RunError(
-                f"cannot record to {self.path}: {error}; choose a path on a disk that can be written"
-            ) from error
-        self._guard = _InterruptGuard(self)
-        self._guard.set()
+            if self._writer is None:
+                raise RunError(
+                    f"cannot record to {self.path}: {error}; choose a path on a disk that can be written"
+                ) from error
+            self._fail(error)
+        else:
+            self._guard.set()
+
+    def _open(self, description: Description) -> None:
+        if self._exist != "resume" or not is_run(self.path):
+            self._take_up(self._create(description))
+            return
+        run = Run(self.path)
+        _refuse_other_network(run.manifest, description)
+        self._take_up(Writer.resume(self.path))
+        run.refresh()
+        if len(run):
+            self.step, self.epoch = int(run.steps[-1]), float(run.epochs[-1])
+            self._recorded_step = self.step
+            self._began = self._clock() - float(run.times[-1])
 
     def _create(self, description: Description) -> Writer:
         arrays = {
@@ -150,61 +162,59 @@ class Recording:
             replace_existing=self._exist == "replace",
         )
 
-    def _take_up(self, writer: Writer, description: Description | None = None) -> None:
-        if description is not None:
-            found, wanted = description.parameters, writer.manifest.parameters
-            if [(p.name, p.shape) for p in found] != [(p.name, p.shape) for p in wanted]:
-                writer.close("interrupted")
-                raise RunError(
-                    f"{self.path} holds a run of another network (its parameters are"
-                    f" {', '.join(f'{p.name} {p.shape}' for p in wanted)}); choose another path to record this one"
-                )
-            run = Run(self.path)
-            if len(run):
-                self.step, self.epoch = int(run.steps[-1]), float(run.epochs[-1])
-                self._recorded_step = self.step
-                self._began = self._clock() - float(run.times[-1])
+    def _take_up(self, writer: Writer) -> None:
         self._writer = writer
+        if self._abandoned is not None:
+            self._abandoned.detach()
         # When the process or the recorder goes without a word, what waits is still written and the run says so.
-        weakref.finalize(self, _close_abandoned, writer, os.getpid())
+        self._abandoned = weakref.finalize(self, _close_abandoned, writer, self._held, self._guard)
 
     def frame(self, step: int, epoch: float, weights: Callable[[], Weights], scalars: Mapping[str, float]) -> None:
         """Record the state after `step` steps and `epoch` epochs. `weights` is called only if it is kept.
 
-        A second call for the same step adds what was logged since, such as an epoch's validation loss.
+        A step is kept once. With a schedule in steps, a second call for the latest step adds what was logged since,
+        such as an epoch's validation loss.
         """
         self.step, self.epoch = step, epoch
         if self._writer is None or self._failed:
             return
-        if self._writer.closed:  # interrupted, and yet the training goes on
-            self._take_up(Writer.resume(self.path))
-        if self._pending is not None and self._pending.step == step:
-            self._pending = Frame(
-                step, epoch, self._pending.time, self._pending.weights, {**self._pending.scalars, **scalars}
-            )
-            return
-        if step == self._recorded_step:
-            return
-        frame = Frame(step, epoch, self._clock() - self._began, weights(), dict(scalars))
-        if self.schedule.by_step:
-            # Held back until the next: the end of the epoch may still have something to add to it.
-            self._append(self._pending)
-            self._pending = frame
-        else:
-            self._append(frame)
-        self._recorded_step = step
-
-    def _append(self, frame: Frame | None) -> None:
-        if frame is None or self._writer is None:
-            return
-        try:
-            self._writer.append(frame)
-        except OSError as error:
-            self._fail(error)
+        with self._guard:
+            if self._held and self._held[0].step == step:
+                held = self._held[0]
+                self._held[0] = replace(held, epoch=epoch, scalars={**held.scalars, **scalars})
+            elif step != self._recorded_step:
+                logged = {name: float(value) for name, value in scalars.items()}
+                frame = Frame(step, epoch, self._clock() - self._began, weights(), logged)
+                self._recorded_step = step
+                self._let_go()
+                # Within epochs it is held until the next step: the end of the epoch may have something to add to it.
+                self._held.append(frame)
+                if not self.schedule.by_step:
+                    self._let_go()
 
     def pass_by(self, step: int, epoch: float) -> None:
         """Note a moment that is no frame, so that the clock is right if training ends here."""
         self.step, self.epoch = step, epoch
+        if self._writer is None or self._failed or self._writer.closed:
+            return
+        with self._guard:
+            if self._held and self._held[0].step != step:
+                self._let_go()
+            try:
+                self._writer.flush_if_due()
+            except OSError as error:
+                self._fail(error)
+
+    def _let_go(self) -> None:
+        while self._held and self._writer is not None and not self._failed:
+            try:
+                if self._writer.closed:  # interrupted, and yet the training goes on
+                    self._take_up(Writer.resume(self.path))
+                    self._guard.set()
+                self._writer.append(self._held[0])
+                del self._held[0]
+            except (OSError, RunError) as error:
+                self._fail(error)
 
     def end(self, weights: Callable[[], Weights], scalars: Mapping[str, float]) -> None:
         """The training is over: keep its last state, and close the run."""
@@ -213,21 +223,21 @@ class Recording:
 
     def close(self, status: Status) -> None:
         """Write what waits and close the run with this status. Closing twice does nothing."""
-        if self._guard is not None:
-            self._guard.unset()
-        pending, self._pending = self._pending, None
-        self._append(pending)
-        if self._writer is None or self._failed:
-            return
-        try:
-            self._writer.close(status)
-        except OSError as error:
-            self._fail(error)
+        with self._guard:
+            self._let_go()
+            if self._writer is not None and not self._failed:
+                try:
+                    self._writer.close(status)
+                except OSError as error:
+                    self._fail(error)
+        self._guard.unset()
 
-    def _fail(self, error: OSError) -> None:
-        if self._failed or self._writer is None:
-            return
+    def _fail(self, error: Exception) -> None:
+        assert self._writer is not None
         self._failed = True
+        self._held.clear()
+        with suppress(OSError):
+            self._writer.close("interrupted")
         warnings.warn(
             f"recording to {self.path} has stopped: {error}. Training goes on. The first {self._writer.durable} frames"
             ' are safe and can be opened; make room and record to a new path, or continue with exist="resume"',
@@ -235,38 +245,25 @@ class Recording:
         )
 
 
-def _close_abandoned(writer: Writer, process: int) -> None:
-    # A forked child inherits the recorder but not the run.
-    if os.getpid() != process or writer.closed:
-        return
-    try:
-        writer.close("interrupted")
-    except OSError:
-        return  # nobody is left to be told; what is durable stays so
+def _refuse_other_network(recorded: Manifest, description: Description) -> None:
+    found, wanted = (
+        ", ".join(f"{p.name} {p.dtype} {p.shape}" for p in each.parameters) for each in (description, recorded)
+    )
+    if found != wanted:
+        raise RunError(
+            f"run {recorded.name!r} is of another network: its parameters are {wanted}, not {found}; choose another"
+            " path to record this one"
+        )
 
 
-class _InterruptGuard:
-    """Marks the run when Ctrl-C stops the training, then lets Ctrl-C do what it would have done.
-
-    Needed where the process lives on, as in a notebook: no framework tells its callbacks of an interrupt.
-    """
-
-    def __init__(self, recording: Recording) -> None:
-        self._recording = weakref.ref(recording)
-        self._previous = signal.getsignal(signal.SIGINT)
-
-    def set(self) -> None:
-        if callable(self._previous) and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, self)
-
-    def unset(self) -> None:
-        if signal.getsignal(signal.SIGINT) is self:
-            signal.signal(signal.SIGINT, self._previous)
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        self.unset()
-        recording = self._recording()
-        if recording is not None:
-            recording.close("interrupted")
-        if callable(self._previous):
-            self._previous(number, frame)
+def _close_abandoned(writer: Writer, held: list[Frame], guard: InterruptGuard) -> None:
+    guard.unset()
+    # Nobody is left to be told of an error; what is durable stays so. A forked child inherits the recorder, but its
+    # writer is closed there.
+    with suppress(OSError, RunError):
+        if not writer.closed:
+            try:
+                for frame in held:
+                    writer.append(frame)
+            finally:
+                writer.close("interrupted")

@@ -17,8 +17,15 @@ if TYPE_CHECKING:
 Epochs = float | slice | Sequence[float] | None
 
 
+def is_one(wanted: Epochs) -> bool:
+    """Whether one epoch is meant, so that the result has no frame axis."""
+    return wanted is not None and not isinstance(wanted, slice) and np.ndim(wanted) == 0
+
+
 def select(epochs: Float[np.ndarray, " frame"], wanted: Epochs, run: str) -> NDArray[np.intp]:
     """The numbers of the frames meant. Raises MissingFrame for an epoch that was not recorded."""
+    if len(epochs) == 0:
+        raise MissingFrame(f"run {run!r} has no frame yet; wait for its recorder, or record it again")
     if wanted is None:
         return np.arange(len(epochs))
     if isinstance(wanted, slice):
@@ -28,8 +35,10 @@ def select(epochs: Float[np.ndarray, " frame"], wanted: Epochs, run: str) -> NDA
         if len(found) == 0:
             raise MissingFrame(f"run {run!r} has no frame in epochs {low:g} to {high:g}; {_extent(epochs)}")
         return found
-    several = wanted if isinstance(wanted, Sequence | np.ndarray) else [wanted]
-    return np.array([_find(epochs, float(epoch), run) for epoch in several], np.intp)
+    several = np.atleast_1d(np.asarray(wanted, float))
+    if len(several) == 0:
+        raise MissingFrame(f"no epochs are asked for of run {run!r}; {_extent(epochs)}")
+    return np.array([_find(epochs, epoch, run) for epoch in several.tolist()], np.intp)
 
 
 def nearest(epochs: Float[np.ndarray, " frame"], epoch: float) -> float:
@@ -42,8 +51,6 @@ def _find(epochs: Float[np.ndarray, " frame"], epoch: float, run: str) -> int:
     found = np.flatnonzero(np.isclose(epochs, epoch, rtol=0, atol=1e-6))
     if len(found):
         return int(found[0])
-    if len(epochs) == 0:
-        raise MissingFrame(f"run {run!r} has no frame yet; wait for its recorder, or record it again")
     below, above = epochs[epochs < epoch], epochs[epochs > epoch]
     near = [f"{value:g}" for value in (*below[-1:], *above[:1])]
     verb = "nearest are " + " and ".join(near) if len(near) > 1 else f"nearest is {near[0]}"
@@ -51,4 +58,4 @@ def _find(epochs: Float[np.ndarray, " frame"], epoch: float, run: str) -> int:
 
 
 def _extent(epochs: Float[np.ndarray, " frame"]) -> str:
-    return f"it has {len(epochs)} frames, epochs {epochs[0]:g} to {epochs[-1]:g}" if len(epochs) else "it has no frames"
+    return f"it has {len(epochs)} frames, epochs {epochs[0]:g} to {epochs[-1]:g}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +14,7 @@ from . import frames
 from .network import Tap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from jaxtyping import Float, Shaped
     from numpy.typing import ArrayLike, NDArray
@@ -141,9 +142,6 @@ class Replay:
     def _select(self, epoch: Epochs) -> NDArray[np.intp]:
         return frames.select(self.epochs, epoch, self.name)
 
-    def _stacked(self, numbers: NDArray[np.intp]) -> StackedWeights:
-        return {name: self.run.weights(name, numbers) for name in self.parameters}
-
     # What the network makes of its inputs
 
     def activations(self, layer: str, epoch: Epochs = None, inputs: ArrayLike | None = None) -> Float[np.ndarray, ...]:
@@ -174,9 +172,8 @@ class Replay:
         self, numbers: NDArray[np.intp], examples: NDArray[Any], targets: NDArray[Any]
     ) -> Float[np.ndarray, "frame example"]:
         found = np.empty((len(numbers), len(examples)), np.float32)
-        for rows, columns in self._blocks(len(numbers), len(examples)):
-            part = self._network.losses(self._stacked(numbers[rows]), examples[columns], targets[columns])
-            found[rows, columns] = part
+        for rows, columns, weights in self._blocks(numbers, len(examples)):
+            found[rows, columns] = self._network.losses(weights, examples[columns], targets[columns])
         return found
 
     def gradients(
@@ -188,16 +185,13 @@ class Replay:
         """
         examples, wanted = self._pair(inputs, targets)
         numbers = self._select(epoch)
-        parts: list[dict[str, NDArray[Any]]] = []
-        for rows in _slices(len(numbers), self._frames_at_once(min(len(examples), BLOCK_EXAMPLES))):
-            weights = self._stacked(numbers[rows])
-            total: dict[str, NDArray[Any]] = {}
-            for columns in _slices(len(examples), BLOCK_EXAMPLES):
-                share = (columns.stop - columns.start) / len(examples)
-                block = self._network.gradients(weights, examples[columns], wanted[columns])
-                total = {name: total.get(name, 0) + share * value for name, value in block.items()}
-            parts.append(total)
-        return {name: _unframe(np.concatenate([part[name] for part in parts]), epoch) for name in parts[0]}
+        found: dict[str, NDArray[Any]] = {}
+        for rows, columns, weights in self._blocks(numbers, len(examples)):
+            share = (columns.stop - columns.start) / len(examples)
+            for name, part in self._network.gradients(weights, examples[columns], wanted[columns]).items():
+                whole = found.setdefault(name, np.zeros((len(numbers), *part.shape[1:]), part.dtype))
+                whole[rows] += share * part
+        return {name: _unframe(values, epoch) for name, values in found.items()}
 
     def metric(
         self,
@@ -220,8 +214,8 @@ class Replay:
 
     def model(self, epoch: float) -> Any:
         """The framework's own model as it was at this epoch."""
-        stacked = self._stacked(self._select(epoch))
-        return self._network.model({name: values[0] for name, values in stacked.items()})
+        numbers = self._select(epoch)
+        return self._network.model({name: self.run.weights(name, numbers)[0] for name in self.parameters})
 
     def _known(self, layer: str) -> str:
         names = [entry.name for entry in self.layers]
@@ -238,6 +232,8 @@ class Replay:
         if not fits:
             wanted = ", ".join("any" if size is None else str(size) for size in shape)
             raise BadProbe(f"inputs have shape {examples.shape}; run {self.name!r} takes (example, {wanted})")
+        if len(examples) == 0:
+            raise BadProbe("there are no inputs; pass at least one example")
         return examples
 
     def _pair(self, inputs: ArrayLike | None, targets: ArrayLike | None) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -248,6 +244,10 @@ class Replay:
         examples, wanted = self._examples(inputs), np.asarray(targets)
         if len(examples) != len(wanted):
             raise BadProbe(f"there are {len(examples)} inputs but {len(wanted)} targets; pass one target per example")
+        shape = self.targets().shape[1:]
+        if math.prod(wanted.shape[1:]) != math.prod(shape):
+            # Losses would broadcast them to something that nobody asked for.
+            raise BadProbe(f"targets have shape {wanted.shape}; run {self.name!r} has {('example', *shape)}")
         return examples, wanted
 
     def _values(self, tap: Tap, epoch: Epochs, inputs: ArrayLike | None) -> NDArray[Any]:
@@ -259,22 +259,29 @@ class Replay:
         self, taps: Sequence[Tap], numbers: NDArray[np.intp], examples: NDArray[Any], start: str | None = None
     ) -> list[NDArray[Any]]:
         found: list[NDArray[Any]] = []
-        for rows, columns in self._blocks(len(numbers), len(examples)):
-            parts = self._network.forward(self._stacked(numbers[rows]), examples[columns], taps, start)
+        for rows, columns, weights in self._blocks(numbers, len(examples)):
+            parts = self._network.forward(weights, examples[columns], taps, start)
             if not found:
                 found = [np.empty((len(numbers), len(examples), *part.shape[2:]), part.dtype) for part in parts]
             for whole, part in zip(found, parts, strict=True):
                 whole[rows, columns] = part
         return found
 
-    def _blocks(self, total_frames: int, examples: int) -> list[tuple[slice, slice]]:
-        at_once = self._frames_at_once(min(examples, BLOCK_EXAMPLES))
-        return [(rows, part) for rows in _slices(total_frames, at_once) for part in _slices(examples, BLOCK_EXAMPLES)]
+    def _blocks(self, numbers: NDArray[np.intp], examples: int) -> Iterator[tuple[slice, slice, StackedWeights]]:
+        """Frames and examples in blocks of bounded memory, with the weights of the frames."""
+        for rows in _slices(len(numbers), self._frames_at_once(examples)):
+            weights = {name: self.run.weights(name, numbers[rows]) for name in self.parameters}
+            for columns in _slices(examples, self._examples_at_once):
+                yield rows, columns, weights
+
+    @property
+    def _examples_at_once(self) -> int:
+        return max(1, min(BLOCK_EXAMPLES, BLOCK_BYTES // (4 * self._network.values_per_example)))
 
     def _frames_at_once(self, examples: int) -> int:
-        held = self._network.values_per_example * 4 * examples
-        weights = sum(int(np.prod(parameter.shape)) for parameter in self.run.manifest.parameters) * 4
-        return max(1, BLOCK_BYTES // (held + weights))
+        values = self._network.values_per_example * min(examples, self._examples_at_once)
+        weights = sum(math.prod(parameter.shape) for parameter in self.run.manifest.parameters)
+        return max(1, BLOCK_BYTES // (4 * (values + weights)))
 
     # Measures
 
@@ -376,7 +383,7 @@ class Replay:
 
 
 def _unframe(values: NDArray[Any], epoch: Epochs) -> NDArray[Any]:
-    return values[0] if np.isscalar(epoch) else values
+    return values[0] if frames.is_one(epoch) else values
 
 
 def _slices(total: int, size: int) -> list[slice]:

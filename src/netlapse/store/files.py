@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
-
-from filelock import FileLock, Timeout
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -31,17 +30,33 @@ def segment_path(run: Path, first: int) -> Path:
     return run / FRAMES / f"{first:08d}{SEGMENT}"
 
 
+def segment_paths(run: Path) -> dict[int, Path]:
+    """The files of all segments by the number of their first frame, in order. Files of other names are none."""
+    found = [path for path in (run / FRAMES).glob(f"*{SEGMENT}") if path.stem.isdecimal()]
+    numbered = sorted((int(path.stem), path) for path in found)
+    return {first: path for first, path in numbered if path == segment_path(run, first)}
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder durably, and those above it that are missing."""
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        sync_folder(path.parent)
+
+
 @contextmanager
 def placed(path: Path) -> Generator[Path]:
     """Write a file beside its place; when the block ends it is made durable and renamed into it."""
     beside = path.with_name(path.name + UNFINISHED)
     try:
         yield beside
-        _sync(beside)
+        _sync(beside, os.O_RDWR)
         beside.replace(path)
-        _sync(path.parent)
+        sync_folder(path.parent)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
         raise
 
 
@@ -51,33 +66,21 @@ def place(path: Path, content: bytes) -> None:
         beside.write_bytes(content)
 
 
-def _sync(path: Path) -> None:
-    # Directories are synced too: without it a power cut may forget the rename.
-    flags = os.O_RDONLY if path.is_dir() else os.O_RDWR
-    if os.name == "nt" and path.is_dir():
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable: without it a power cut may forget a rename."""
+    if os.name == "nt":
         return
+    try:
+        _sync(path, os.O_RDONLY)
+    except OSError as error:
+        # Where a system cannot do it, nothing better can be done.
+        if error.errno not in (errno.EINVAL, errno.EBADF, errno.EACCES):
+            raise
+
+
+def _sync(path: Path, flags: int) -> None:
     descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def writer_lock(run: Path) -> FileLock:
-    """The lock that the one writer of a run holds; the kernel frees it when its process dies."""
-    return FileLock(run / LOCK, thread_local=False)
-
-
-def is_being_written(run: Path) -> bool:
-    """Whether some process holds the run's writer lock now."""
-    if not (run / LOCK).exists():
-        return False
-    lock = writer_lock(run)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    except OSError:  # a read-only copy: nobody can be writing here
-        return False
-    lock.release()
-    return False

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
+
+import xxhash
 
 from ..errors import DamagedRun, RunError
 from . import files
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMAT = 1
+CHECKSUM = "xxh3_64"
+_BLANK = "0" * 16
 
 Status = Literal["recording", "complete", "interrupted"]
 
@@ -42,8 +46,9 @@ class Layer:
 class Manifest:
     """Everything about a run that is not a frame.
 
-    `model` says how the network is rebuilt without the user's code; its files lie under `model/`.
-    `probe` describes the examples in `probe.safetensors`; `schedule` says which frames were asked for.
+    `model` says how the network is rebuilt without the user's code: names of files under `model/` by their role.
+    `probe` describes the examples in `probe.safetensors`; `schedule` says which frames were asked for. `checksums` are
+    those of the whole files of the probe and the model, by path within the run.
     """
 
     id: str
@@ -60,14 +65,20 @@ class Manifest:
     model: dict[str, str]
     probe: dict[str, Any]
     schedule: str
-    format: int = field(default=FORMAT)
+    checksums: dict[str, str] = field(default_factory=dict[str, str])
+    format: int = FORMAT
+
+
+def checksum(content: bytes) -> str:
+    """XXH3 (64 bits, hex) of a whole file."""
+    return xxhash.xxh3_64_hexdigest(content)
 
 
 def read(run: Path) -> Manifest:
-    """The manifest of the run in this folder.
+    """The manifest of the run in this folder. Entries that this version does not know are passed over.
 
     Raises RunError for a folder that is no run or was written by a newer netlapse, DamagedRun for one that
-    cannot be parsed.
+    was altered.
     """
     path = run / files.MANIFEST
     if not run.exists():
@@ -77,28 +88,46 @@ def read(run: Path) -> Manifest:
     if not path.is_file():
         raise RunError(f"{run} is not a run: it has no {files.MANIFEST}; `netlapse ls {run}` lists the runs below it")
     try:
-        content = json.loads(path.read_bytes())
+        raw = path.read_bytes()
+        content = json.loads(raw)
         version = int(content["format"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedRun(f"{path} cannot be read as a run's manifest ({error}); restore it from a copy") from error
     if version > FORMAT:
         raise RunError(
             f"{run} is written in run format {version} by netlapse {content.get('netlapse', '?')}; this netlapse reads"
             f" formats up to {FORMAT}: upgrade it with `pip install --upgrade netlapse`"
         )
+    stated = str(content.get(CHECKSUM, ""))
+    if stated and checksum(raw.replace(stated.encode(), _BLANK.encode(), 1)) != stated:
+        raise DamagedRun(
+            f"{path} is altered: its checksum does not match; restore it from a copy, or, if you meant to edit it,"
+            f' remove its "{CHECKSUM}" entry'
+        )
     try:
-        content["layers"] = tuple(Layer(**layer) for layer in content["layers"])
-        content["parameters"] = tuple(
-            Parameter(**dict[str, Any](parameter, shape=tuple(parameter["shape"])))
+        entries = _known(Manifest, content)
+        entries["layers"] = tuple(Layer(**_known(Layer, layer)) for layer in content["layers"])
+        entries["parameters"] = tuple(
+            Parameter(**_known(Parameter, {**parameter, "shape": tuple(parameter["shape"])}))
             for parameter in content["parameters"]
         )
-        return Manifest(**content)
+        return Manifest(**entries)
     except (KeyError, TypeError) as error:
         raise DamagedRun(f"{path} lacks or misstates an entry ({error}); restore it from a copy") from error
+
+
+def has_checksum(run: Path) -> bool:
+    """Whether the manifest can be checked; it cannot after its checksum was removed for an edit."""
+    return CHECKSUM in json.loads((run / files.MANIFEST).read_bytes())
+
+
+def _known(kind: type[Any], content: dict[str, Any]) -> dict[str, Any]:
+    return {entry.name: content[entry.name] for entry in fields(kind) if entry.name in content}
 
 
 def write(run: Path, manifest: Manifest) -> None:
     """Put the manifest in place, whole and durably."""
     # NaN is no JSON: hyper-parameters are made plain before they come here, and a slip must not go unseen.
-    content = json.dumps(asdict(manifest), indent=1, allow_nan=False)
-    files.place(run / files.MANIFEST, content.encode())
+    # The checksum comes first, so that its place among equal texts is known; it is taken with zeros in that place.
+    content = json.dumps({CHECKSUM: _BLANK, **asdict(manifest)}, indent=1, allow_nan=False).encode()
+    files.place(run / files.MANIFEST, content.replace(_BLANK.encode(), checksum(content).encode(), 1))

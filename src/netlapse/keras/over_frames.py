@@ -1,0 +1,73 @@
+"""Functions of the weights of one frame, made functions of many frames on Keras' backend."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import Unsupported
+from .backend import keras
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+
+def over_frames(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function of the weights of one frame, and of arrays, as one of the stacked weights of several frames."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        jax: Any = importlib.import_module("jax")
+
+        def vectorised(weights: Any, *arrays: Any) -> Any:
+            return jax.vmap(function, in_axes=(0, *[None] * len(arrays)))(weights, *arrays)
+
+        compiled = jax.jit(vectorised)
+
+        def run(weights: Any, *arrays: NDArray[Any]) -> Any:
+            return jax.tree.map(np.asarray, compiled(dict(weights), *arrays))
+
+        return run
+    if backend == "torch":
+        torch: Any = importlib.import_module("torch")
+        device = keras.src.backend.torch.core.get_device()
+        can_vectorise = True
+
+        def tensor(array: NDArray[Any]) -> Any:
+            # torch takes no views that are read-only or run backwards.
+            return torch.as_tensor(np.require(array, requirements=["C", "W"]), device=device)
+
+        def one_by_one(weights: dict[str, Any], *arrays: Any) -> Any:
+            frames = zip(*weights.values(), strict=True)
+            found = [function(dict(zip(weights, frame, strict=True)), *arrays) for frame in frames]
+            return keras.tree.map_structure(lambda *parts: torch.stack(parts), *found)  # pyright: ignore
+
+        def run_torch(weights: Any, *arrays: NDArray[Any]) -> Any:
+            nonlocal can_vectorise
+            stacked = {name: tensor(array) for name, array in weights.items()}
+            tensors = [tensor(array) for array in arrays]
+            found = None
+            with torch.no_grad():
+                if can_vectorise:
+                    try:
+                        found = torch.func.vmap(function, in_dims=(0, *[None] * len(tensors)))(stacked, *tensors)
+                    except RuntimeError:  # Keras' convolutions, for one
+                        can_vectorise = False
+                if not can_vectorise:
+                    found = one_by_one(stacked, *tensors)
+            return keras.tree.map_structure(keras.ops.convert_to_numpy, found)
+
+        return run_torch
+    raise Unsupported(
+        f"Keras runs on its {backend!r} backend; runs are replayed on jax or torch: set KERAS_BACKEND before Keras is"
+        " imported"
+    )
+
+
+def gradient_of(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The gradient of a function's first result by its first argument, and the function's second result."""
+    module: Any = importlib.import_module("jax" if keras.backend.backend() == "jax" else "torch.func")
+    return module.grad(function, has_aux=True)
