@@ -178,21 +178,39 @@ def written(figure):
             low, high = sorted(axis.get_view_interval())
             ticks = [tick for tick in axis.get_major_ticks() if low - 1e-9 <= tick.get_loc() <= high + 1e-9]
             texts += [label for tick in ticks for label in (tick.label1, tick.label2)]
+    texts += figure.findobj(Ticker)
     return [(t.get_text(), t.get_window_extent()) for t in texts if t.get_visible() and t.get_text().strip()]
+
+
+def assert_legible(figure):
+    """Nothing written overlaps anything else written, or is cut off."""
+    figure.canvas.draw()
+    boxes = written(figure)
+    for k, (words, box) in enumerate(boxes):
+        assert figure.bbox.padded(1).contains(*box.min), words
+        assert figure.bbox.padded(1).contains(*box.max), words
+        for others, other in boxes[k + 1 :]:
+            assert not box.padded(-1.5).overlaps(other), (words, others)
+    return len(boxes)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_nothing_written_overlaps_or_is_cut_off(replay, theme):
     for figure in (netlapse.plot(replay, theme=theme), netlapse.compare([replay, replay, replay], theme=theme)):
-        figure.canvas.draw()
         assert to_rgb(figure.get_facecolor()) == to_rgb(THEMES[theme].surface)
-        boxes = written(figure)
-        assert len(boxes) > 40
-        for k, (words, box) in enumerate(boxes):
-            assert figure.bbox.padded(1).contains(*box.min), words
-            assert figure.bbox.padded(1).contains(*box.max), words
-            for others, other in boxes[k + 1 :]:
-                assert not box.padded(-1.5).overlaps(other), (words, others)
+        assert assert_legible(figure) > 40
+
+
+def test_a_long_heading_is_cut_before_the_clock(replay):
+    from netlapse.figures.stage import Clock
+
+    for heading in ("short", "a run of a very long name " * 8):
+        figure = Figure(figsize=(12, 6), dpi=60)
+        FigureCanvasAgg(figure)
+        clock = Clock(figure, heading, np.array([0.0, 150.0]), LIGHT)
+        clock.show(12.5)
+        assert assert_legible(figure) == 2
+        assert figure.texts[0].get_text().startswith(heading[:5])
 
 
 def test_panels_take_axes_and_return_their_artists(replay):

@@ -131,7 +131,7 @@ def _figure(size: tuple[int, int], theme: ThemeName) -> Figure:
 
 
 def _boundaries(replays: Sequence[Replay], theme: ThemeName) -> Figure:
-    figure = _figure((760, 720) if len(replays) == 1 else (450 * len(replays), 520), theme)
+    figure = _figure((760, 720) if len(replays) == 1 else (520 * len(replays), 560), theme)
     for column, replay in enumerate(replays, start=1):
         ax = figure.add_subplot(1, len(replays), column)
         boundary = replay.decision_boundary(domain=DOMAIN)

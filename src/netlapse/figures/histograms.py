@@ -42,7 +42,7 @@ class ProbabilityPanel:
         style_axes(
             ax,
             theme,
-            title=f"{names[positive].capitalize()} cases",
+            title=names[positive].capitalize(),
             xlabel=f"P({names[1]})",
             ylabel="cases (square-root scale)",
         )

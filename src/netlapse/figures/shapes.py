@@ -105,14 +105,19 @@ class Ticker(PathPatch):
         super().draw(renderer)
 
 
+def text_width(text: str, size: float) -> float:
+    """How wide a text of this size is, in points."""
+    width, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(size=size), ismath=False)
+    return width
+
+
 @lru_cache(maxsize=512)
 def _glyph(character: str, size: float) -> tuple[NDArray[Any], NDArray[Any], float]:
     """Outline in points, its path codes, and the width to the next character."""
-    font = FontProperties(size=size)
-    width, _, _ = text_to_path.get_text_width_height_descent(character, font, ismath=False)
+    width = text_width(character, size)
     if character.isspace():
         return np.zeros((0, 2)), np.zeros(0, Path.code_type), width
-    outline = TextPath((0, 0), character, prop=font)
+    outline = TextPath((0, 0), character, prop=FontProperties(size=size))
     return np.asarray(outline.vertices), np.asarray(outline.codes), width
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from ..errors import Unsupported
-from .shapes import Ticker
+from .shapes import Ticker, text_width
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .theme import Theme
 
 DPI = 120
-_HEADING = 15.0
+_HEADING = 14.0
 
 
 def new_figure(size: tuple[int, int], dpi: float, theme: Theme, *, heading: bool = True) -> Figure:
@@ -40,9 +40,10 @@ class Clock:
     def __init__(self, figure: Figure, heading: str, epochs: Float[np.ndarray, " frame"], theme: Theme) -> None:
         self._epochs = epochs
         # A name may be of any length: what would run into the clock is cut.
-        room = int(figure.get_figwidth() * 72 / (0.62 * _HEADING)) - 24
-        if len(heading) > room:
-            heading = heading[: max(room - 1, 1)].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
+        longest = f"interpolated · epoch {epochs[-1]:.2f} of {epochs[-1]:g}"
+        room = 0.96 * 72 * figure.get_figwidth() - text_width(longest, _HEADING)
+        while len(heading) > 1 and text_width(heading, _HEADING) > room:
+            heading = heading[:-2].rstrip(" ·,") + "\N{HORIZONTAL ELLIPSIS}"
         top = 1 - 0.09 / figure.get_figheight()
         figure.text(0.012, top, heading, fontsize=_HEADING, color=theme.ink, ha="left", va="top")
         baseline = top - 0.76 * _HEADING / 72 / figure.get_figheight()
@@ -60,7 +61,8 @@ class Clock:
 
 def describe(replay: Replay) -> str:
     """A run in one line: its name and the settings that matter most."""
-    return " · ".join([replay.name, *_settings(replay.hyperparameters)])
+    named = f"{replay.name} activation"
+    return " · ".join([replay.name, *(text for text in _settings(replay.hyperparameters) if text != named)])
 
 
 def shared_settings(replays: Sequence[Replay]) -> str:
