@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import MissingFrame
 from ..measures import plane
-from .blocks import Blocks, overview
+from .blocks import Blocks, space_blocks
 from .learning_curves import LearningCurves
 from .planes import DecisionBoundaryPanel, FeatureSpacePanel, class_legend
 from .stage import DPI, Clock, distinct_titles, new_figure, shared_settings, two_unit_layer
@@ -88,8 +88,7 @@ class _Column:
         domain: Limits | None,
         theme: Theme,
     ) -> None:
-        limits = replay.feature_space(layer, overview(replay.epochs), domain=domain).limits
-        self._space = Blocks(lambda e: replay.feature_space(layer, e, domain=domain, limits=limits), replay.epochs)
+        self._space = space_blocks(replay, layer, domain)
         self._boundary = Blocks(lambda e: replay.decision_boundary(e, domain=domain), replay.epochs)
         first = float(replay.epochs[0])
         names = replay.class_names

@@ -37,7 +37,10 @@ class LearningCurves:
     ) -> None:
         colors = THEMES[theme]
         self._curves = [replay.curves(overview(replay.epochs, CURVE_FRAMES)) for replay in replays]
-        self._exact = [Blocks(replay.curves, replay.epochs) for replay in replays]
+        self._exact = [
+            Blocks(replay.curves, replay.epochs, known=curves)
+            for replay, curves in zip(replays, self._curves, strict=True)
+        ]
         names = {curves.loss_name for curves in self._curves}
         loss = f"mean {names.pop()}" if len(names) == 1 else "mean loss"
         last = max(float(curves.epochs[-1]) for curves in self._curves)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from .blocks import CURVE_FRAMES, Blocks, overview
+from .blocks import CURVE_FRAMES, Blocks, overview, space_blocks
 from .curves import CurvesPanel
 from .histograms import LossPanel, ProbabilityPanel, largest_loss
 from .planes import FeatureSpacePanel, class_legend
@@ -50,10 +50,10 @@ class FivePanels:
         layer = layer or two_unit_layer(replay)
         self.epochs = replay.epochs
         few = overview(self.epochs)
-        limits = replay.feature_space(layer, few, domain=domain).limits
-        self._space = Blocks(lambda e: replay.feature_space(layer, e, domain=domain, limits=limits), self.epochs)
+        self._space = space_blocks(replay, layer, domain)
         self._probabilities = Blocks(replay.class_probabilities, self.epochs)
-        self._losses = Blocks(replay.sample_losses, self.epochs)
+        losses = replay.sample_losses(few)
+        self._losses = Blocks(replay.sample_losses, self.epochs, known=losses)
         first = float(self.epochs[0])
 
         self.figure = new_figure(size, dpi, colors)
@@ -74,13 +74,13 @@ class FivePanels:
             )
             for row in (0, 1)
         ]
-        self._curves = Blocks(replay.curves, self.epochs)
         whole = replay.curves(overview(self.epochs, CURVE_FRAMES))
+        self._curves = Blocks(replay.curves, self.epochs, known=whole)
         self._curves_panel = CurvesPanel(self.figure.add_subplot(grid[0, 3]), whole, theme=colors)
         self._loss_panel = LossPanel(
             self.figure.add_subplot(grid[1, 3]),
             self._losses.at(first),
-            largest=largest_loss(replay.sample_losses(few)),
+            largest=largest_loss(losses),
             theme=colors,
         )
         self._clock = Clock(self.figure, describe(replay), self.epochs, colors)
