@@ -16,7 +16,7 @@ import pytest
 
 from netlapse.errors import RunError
 from netlapse.record import Description, Probe, Recording
-from netlapse.store import Parameter, Run, Writer, files, is_run, lock, tensors, writer
+from netlapse.store import Frame, Parameter, Run, Writer, files, is_run, lock, tensors, writer
 from tests.test_store import assert_holds, begin, frame_at, segments_of
 
 # Killed processes
@@ -392,53 +392,57 @@ def test_a_reader_never_sees_torn_or_missing_frames(tmp_path):
     path = tmp_path / "run"
     state = {"durable": 0, "done": False}
     found = []
-    parameters = {"w": ((3,), "float64")}
+
+    def assert_right(run):
+        wanted = np.arange(len(run))
+        for values in (run.steps, run.scalar("loss"), *run.weights("w").T):
+            np.testing.assert_array_equal(values, wanted)
 
     def read():
-        run = stale = None
+        stale = Run(path)
+        run = Run(path)
         try:
             while not state["done"]:
-                durable, done = state["durable"], state["done"]
-                if not is_run(path):
-                    continue
-                if run is None:
-                    run = stale = Run(path)
+                durable = state["durable"]
                 run.refresh()
                 assert len(run) >= durable
-                assert done <= (run.status == "complete")
-                assert_holds(run, range(len(run)), parameters)
-                assert_holds(stale, range(len(stale)), parameters)
+                assert_right(run)
+                assert_right(stale)
                 stale = Run(path)
                 found.append(len(run))
         except BaseException as error:
             found.append(error)
             state["done"] = True
 
+    def record(recorder):
+        step = recorder.durable
+        recorder.append(Frame(step, step, step, {"w": np.full(3, float(step))}, {"loss": step}))
+        state["durable"] = recorder.durable
+
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     reader = threading.Thread(target=read)
-    try:
+    with mock.patch.object(os, "fsync"), segments_of(1, 4_000), mock.patch.object(writer, "SMALL_BYTES", 0):
+        recorder = begin(path, {"w": ((3,), "float64")})
+        record(recorder)
         reader.start()
-        with mock.patch.object(os, "fsync"), segments_of(1, 4_000), mock.patch.object(writer, "SMALL_BYTES", 0):
-            step = 0
-            for training in range(60):
-                recorder = Writer.resume(path) if training else begin(path, parameters)
-                for _ in range(1 + training % 4):
-                    recorder.append(frame_at(step, parameters))
-                    step += 1
-                    state["durable"] = recorder.durable
+        try:
+            trainings = 0
+            while not state["done"] and (trainings < 60 or (len(found) < 50 and trainings < 1000)):
+                for _ in range(1 + trainings % 4):
+                    record(recorder)
                 recorder.close()
-                if state["done"]:
-                    break
-    finally:
-        state["done"] = True
-        reader.join()
-        sys.setswitchinterval(interval)
-    assert found
+                recorder = Writer.resume(path)
+                trainings += 1
+        finally:
+            state["done"] = True
+            reader.join()
+            sys.setswitchinterval(interval)
+            recorder.close()
     assert all(isinstance(number, int) for number in found), found[-1]
     assert found == sorted(found)
-    assert len(set(found)) > 10
-    assert_holds(Run(path), range(150), parameters)
+    assert len(found) >= 50
+    assert_right(Run(path))
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

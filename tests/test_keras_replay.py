@@ -335,7 +335,7 @@ def test_outputs_are_what_keras_predicts(recorded):
 def test_activations_of_every_layer_are_those_of_keras(recorded):
     model, replay = recorded.model, recorded.replay
     names = [layer.name for layer in replay.layers]
-    every = keras.Model(model.inputs, [model.get_layer(name).output for name in names])
+    every = keras.Model(model.inputs[0], [model.get_layer(name).output for name in names])
     final = model.get_weights()
     try:
         for frame, weights in enumerate(recorded.witness.weights):
@@ -1011,11 +1011,14 @@ print(json.dumps([keras.backend.backend(), found]))
 def test_the_users_backend_is_respected(small_run, replay, tmp_path):
     other = {"jax": "torch", "torch": "jax"}[BACKEND]
     pytest.importorskip(other)
-    code = OPENED.format(run=str(small_run), look="replay.outputs(6)[:5].tolist()")
-    backend, outputs = run_python(code, tmp_path, KERAS_BACKEND=other)
+    look = "[replay.outputs(6)[:5].tolist(), type(replay.model(6).optimizer).__module__, len(replay.model(6).metrics)]"
+    code = OPENED.format(run=str(small_run), look=look)
+    backend, (outputs, optimizer, metrics) = run_python(code, tmp_path, KERAS_BACKEND=other)
     assert backend == other
-    # One backend replays what another recorded.
+    # One backend replays what another recorded, with an optimiser of its own.
     np.testing.assert_allclose(outputs, replay.outputs(6)[:5], **NEAR)
+    assert BACKEND not in optimizer.split(".")
+    assert metrics == len(replay.model(6).metrics) == 2
 
 
 def test_else_a_run_chooses_its_own_backend(small_run, tmp_path):

@@ -89,7 +89,7 @@ def describe(model: Any, extra: Mapping[str, Any], fit: Mapping[str, Any]) -> De
 
 def _model_files(model: Any) -> dict[str, tuple[str, bytes]]:
     try:
-        config: dict[str, Any] = json.loads(model.to_json())
+        config: dict[str, Any] = json.loads(model.to_json(), object_hook=_for_every_backend)
     except (NotImplementedError, TypeError, ValueError):
         return {}  # a layer that cannot describe itself: the user's own model will be needed to replay the run
     # A loss or metric of the user's own could not be read back with the architecture: they are kept apart.
@@ -98,6 +98,13 @@ def _model_files(model: Any) -> dict[str, tuple[str, bytes]]:
     if compiled is not None:
         files["compile"] = ("compile.json", json.dumps(compiled, indent=1).encode())
     return files
+
+
+def _for_every_backend(entry: dict[str, Any]) -> dict[str, Any]:
+    """Keras' config of an object, without the backend: torch's optimisers have the public name of all others."""
+    if str(entry.get("module")).startswith("keras.src.backend.") and hasattr(keras.optimizers, entry["class_name"]):
+        return {**entry, "module": "keras.optimizers", "registered_name": None}
+    return entry
 
 
 def _version(package: str) -> dict[str, str]:

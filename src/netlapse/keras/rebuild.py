@@ -46,7 +46,7 @@ def copy_of(model: Any) -> Any:
     try:
         # The model is the user's own, so that its lambdas may run. A compiled one would be compiled by name.
         with keras.src.saving.serialization_lib.SafeModeScope(safe_mode=False):
-            copy = keras.models.clone_model(keras.Model(model.inputs, model.outputs))
+            copy = keras.models.clone_model(keras.Model(model.inputs[0], model.outputs[0]))
     except (NotImplementedError, TypeError, ValueError) as error:
         raise Unsupported(
             f"model {model.name!r} cannot be copied ({_reason(error)}); give its layers a get_config"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -83,12 +82,11 @@ class Recorder(keras.callbacks.Callback):
         )
         self._extra = dict(hyperparameters or {})
         self._by_step = self.recording.schedule.by_step
-        # Frames within epochs need the state after each batch. Otherwise Keras need not wait for us, and counts
-        # batches to us from several threads, in any order.
+        # Frames within epochs need the state after each batch. Otherwise Keras need not wait for us.
         self.async_safe = not self._by_step
-        self._counting = threading.Lock()
-        # Steps and epochs before the running epoch, and the batches done in it.
-        self._steps = self._epochs = self._batches = 0
+        # Steps and epochs before the running epoch.
+        self._steps = self._epochs = 0
+        self._counts = [0]
         self._epoch_length = 0
         self._at_start = True
 
@@ -105,7 +103,7 @@ class Recorder(keras.callbacks.Callback):
         # An epoch that was cut short counts as one, so that whole epochs stay whole numbers.
         self._steps = max(self._steps + self._batches, self.recording.step)
         self._epochs = max(self._epochs + (self._batches > 0), math.ceil(self.recording.epoch))
-        self._batches = 0
+        self._counts = [0]
         self._epoch_length = self._told("steps")
         self._logged = self._scalars(None)
         self._at_start = True
@@ -113,6 +111,11 @@ class Recorder(keras.callbacks.Callback):
     def _told(self, name: str) -> int:
         """What Keras told about the running `fit`; 0 where it does not know, as the steps of a generator."""
         return (cast("dict[str, Any]", self.params) or {}).get(name) or 0
+
+    @property
+    def _batches(self) -> int:
+        """Batches done in the running epoch."""
+        return max(self._counts)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Before the first epoch, keep the state before training."""
@@ -126,11 +129,10 @@ class Recorder(keras.callbacks.Callback):
         # Several steps in one execution may pass the end of the data.
         done = min(batch + 1, self._told("steps") or batch + 1)
         if not self._by_step:
-            with self._counting:
-                self._batches = max(self._batches, done)
+            self._counts.append(done)  # Keras may call this from several threads, in any order
             return
         news = range(self._steps + self._batches + 1, self._steps + done + 1)
-        self._batches = done
+        self._counts = [done]
         # An epoch is whole when Keras says so, and may be longer than the last.
         epoch = self._epochs + done / max(self._epoch_length, done + 1)
         if any(self.recording.schedule.due_step(step) for step in news):
@@ -141,8 +143,9 @@ class Recorder(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Keep the state if this epoch is due or the last."""
         self._epoch_length = self._told("steps") or self._batches
-        self._steps, self._batches = self._steps + self._batches, 0
+        self._steps += self._batches
         self._epochs += 1
+        self._counts = [0]
         # Not left to the end of training: other callbacks may restore earlier weights there.
         is_last = epoch + 1 == self._told("epochs") or self.model.stop_training
         self._logged = self._scalars(logs)
