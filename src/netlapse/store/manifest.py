@@ -122,7 +122,7 @@ def has_checksum(run: Path) -> bool:
 
 
 def _known(kind: type[Any], content: dict[str, Any]) -> dict[str, Any]:
-    return {entry.name: content[entry.name] for entry in fields(kind) if entry.name in content}
+    return {entry.name: content[entry.name] for entry in fields(kind)}
 
 
 def write(run: Path, manifest: Manifest) -> None:

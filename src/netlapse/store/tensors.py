@@ -83,8 +83,6 @@ def read(path: Path, name: str, low: int, high: int) -> NDArray[Any]:
         shape: list[int] = part.get_shape()
         if (low, high) == (0, shape[0]):
             return file.get_tensor(name)
-        if low == high:
-            return np.empty((0, *shape[1:]), DTYPES[part.get_dtype()])
         return part[low:high]
 
 
