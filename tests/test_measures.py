@@ -158,7 +158,7 @@ def test_feature_space_of_a_known_layer():
     np.testing.assert_allclose(space.plane_logits[1], expected, atol=1e-6)
     # Grid lines: 11 verticals, then 11 horizontals of the domain, warped.
     assert space.lines is not None
-    vertical = np.stack([np.full(121, -1 + 0.2 * 3), np.linspace(-1, 1, 121)], axis=-1)
+    vertical = np.stack([np.full(81, -1 + 0.2 * 3), np.linspace(-1, 1, 81)], axis=-1)
     np.testing.assert_allclose(space.lines[2, 3], np.tanh(vertical @ weights[2]), atol=1e-6)
     horizontal = vertical[:, ::-1]
     np.testing.assert_allclose(space.lines[2, 11 + 3], np.tanh(horizontal @ weights[2]), atol=1e-6)

@@ -52,9 +52,13 @@ class Dots(PathPatch):
         radius = renderer.points_to_pixels(self._radius)
         corners = centres[:, None, :] + radius * _DISC[None, :, :]
         closed = np.concatenate([corners, corners[:, :1]], axis=1).reshape(-1, 2)
-        codes = np.tile([Path.MOVETO, *[Path.LINETO] * (_CORNERS - 1), Path.CLOSEPOLY], len(centres))
-        self.set_path(Path(closed, codes.astype(Path.code_type)) if len(centres) else EMPTY)
+        self.set_path(Path(closed, _codes(len(centres))) if len(centres) else EMPTY)
         super().draw(renderer)
+
+
+@lru_cache(maxsize=16)
+def _codes(discs: int) -> NDArray[Any]:
+    return np.tile(np.array([Path.MOVETO, *[Path.LINETO] * (_CORNERS - 1), Path.CLOSEPOLY], Path.code_type), discs)
 
 
 class Ticker(PathPatch):

@@ -70,7 +70,7 @@ def feature_space(
     positive = labels(targets)
     flat = inputs.ndim == 2 and inputs.shape[1] == 2
     batch = [np.asarray(inputs, np.float32)]
-    side, along = 61, 121
+    side, along = 61, 81
     if flat:
         domain = domain or plane.domain(batch[0])
         lattice = plane.lattice(domain, lines, along)
