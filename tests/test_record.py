@@ -415,11 +415,16 @@ def test_a_second_ctrl_c_does_not_wait(tmp_path):
     recording = recording_at(tmp_path / "run")
     recording.begin(description)
     recording.frame(0, 0.0, lambda: weights(0), {})
-    with (
-        mock.patch.object(manifest, "write", side_effect=lambda *_: signal.raise_signal(signal.SIGINT)),
-        pytest.raises(KeyboardInterrupt),
-    ):
+
+    waited = []
+
+    def interrupted(*_):
         signal.raise_signal(signal.SIGINT)
+        waited.append(True)
+
+    with mock.patch.object(manifest, "write", interrupted), pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert not waited
     assert recording._writer.closed
     assert_recorded(tmp_path / "run", [0], [0], "interrupted")
 

@@ -155,7 +155,6 @@ class KerasNetwork:
         def tapped(*args: Any, **kwargs: Any) -> Any:
             if after in self._seen:
                 self._repeated.add(name)
-            self._seen.pop(before, None)
             values = call(*args, **kwargs)
             if self._exchange is not None and self._exchange[0] == name:
                 values = self._exchange[1]
