@@ -744,6 +744,8 @@ def test_lambdas_of_a_run_are_not_run_but_those_of_your_model_are(tmp_path):
 def test_another_model_is_refused(replay, small_run):
     with pytest.raises(Unsupported, match=r"another model: its weights are hidden/kernel \(2, 2\)"):
         netlapse.open(small_run, model=build_regression()).outputs()
+    with pytest.raises(Unsupported, match="is not built"):
+        netlapse.open(small_run, model=keras.Sequential([layers.Dense(1)])).outputs()
 
 
 # Unusual networks

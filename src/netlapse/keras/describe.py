@@ -147,24 +147,30 @@ def hyperparameters(model: Any, fit: Mapping[str, Any]) -> dict[str, Any]:
                 values[f"{layer.name}.{role}_initializer"] = _name(initializer)
                 settings: dict[str, Any] = initializer.get_config() if hasattr(initializer, "get_config") else {}
                 values |= {f"{layer.name}.{role}_initializer.{key}": value for key, value in settings.items()}
-    optimizer = optimizer_of(model)
-    if optimizer is not None:
-        settings: dict[str, Any] = optimizer.get_config()
-        rate: Any = getattr(optimizer, "_learning_rate", None)
-        values["optimizer"] = type(optimizer).__name__
-        if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
-            values["learning_rate"] = type(rate).__name__
-            schedule: dict[str, Any] = rate.get_config()
-            values |= {f"learning_rate.{key}": value for key, value in schedule.items() if key != "name"}
-        else:
-            values["learning_rate"] = _name(rate) if callable(rate) else settings.get("learning_rate")
-        values |= {f"optimizer.{key}": value for key, value in settings.items() if key not in ("name", "learning_rate")}
+    if optimizer_of(model) is not None:
+        values |= _optimizer_settings(optimizer_of(model))
     if getattr(model, "compiled", False):
         values["loss"] = loss_name(model)
     seed = keras.src.backend.common.global_state.get_global_attribute("global_random_seed")
     if seed is not None:
         values["seed"] = seed
     return {**values, **fit}
+
+
+def _optimizer_settings(optimizer: Any) -> dict[str, Any]:
+    settings: dict[str, Any] = optimizer.get_config()
+    rate: Any = getattr(optimizer, "_learning_rate", None)
+    value, schedule = settings.pop("learning_rate", None), dict[str, Any]()
+    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        value, schedule = type(rate).__name__, rate.get_config()
+    elif callable(rate):
+        value = _name(rate)
+    return {
+        "optimizer": type(optimizer).__name__,
+        "learning_rate": value,
+        **{f"learning_rate.{key}": entry for key, entry in schedule.items() if key != "name"},
+        **{f"optimizer.{key}": entry for key, entry in settings.items() if key != "name"},
+    }
 
 
 def loss_of(model: Any) -> Any:

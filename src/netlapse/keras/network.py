@@ -33,11 +33,6 @@ class KerasNetwork:
     def __init__(self, make: Callable[[], Any], manifest: Manifest) -> None:
         self._make, self._run, self._manifest = make, manifest.name, manifest
         self._model: Any = make()
-        if len(self._model.inputs) != 1 or len(self._model.outputs) != 1:
-            raise Unsupported(
-                f"run {self._run!r} has a network with {len(self._model.inputs)} inputs and"
-                f" {len(self._model.outputs)} outputs; networks with one input and one output are supported"
-            )
         self._variables = self._variables_of(self._model)
         # By place, not by name: the same code run twice calls its layers "dense" and then "dense_1".
         self._layers = dict(zip([layer.name for layer in manifest.layers], layers_of(self._model), strict=True))
@@ -55,7 +50,7 @@ class KerasNetwork:
         Runs no code of the run's: Keras refuses what would need it, and then asks for `model`.
         """
         if model is not None:
-            return cls(lambda: copy_of(model), manifest)
+            return cls(partial(copy_of, model), manifest)
         return cls(partial(rebuild, manifest, read), manifest)
 
     def _variables_of(self, model: Any) -> dict[str, Any]:
@@ -164,24 +159,22 @@ class KerasNetwork:
 
         layer.call = tapped
 
-    def _apply(self, weights: Mapping[str, Any], inputs: Any, start: str | None = None) -> Any:
-        """Outputs of the model; with `start`, of what comes after that layer, given its activations."""
-        self._seen.clear()
+    def _apply(self, weights: Mapping[str, Any], inputs: Any, start: str | None = None) -> dict[Tap, Any]:
+        """Values at all taps; with `start`, of what comes after that layer, given its activations."""
+        self._seen = {}
         if start is not None:
             # The whole model runs on any input at all, and the layer's output is exchanged for what was given.
             self._exchange = (start, inputs)
             shape = [size or 1 for size in self.input_shape]
             inputs = keras.ops.zeros((inputs.shape[0], *shape), dtype=self._model.inputs[0].dtype)
         try:
-            with keras.StatelessScope(
-                state_mapping=[(self._variables[name], value) for name, value in weights.items()]
-            ):
+            with keras.StatelessScope([(self._variables[name], value) for name, value in weights.items()]):
                 outputs = self._model(inputs, training=False)
         finally:
             self._exchange = None
-        [outputs] = keras.tree.flatten(outputs)
-        self._seen[Tap(self.output)] = outputs
-        return outputs
+        seen, self._seen = self._seen, {}
+        [seen[Tap(self.output)]] = keras.tree.flatten(outputs)
+        return seen
 
     def _require_bottleneck(self, start: str) -> None:
         """Raise Unsupported unless every path through the network passes this layer."""
@@ -208,7 +201,7 @@ class KerasNetwork:
             )
 
     def _example_losses(self, weights: Mapping[str, Any], inputs: Any, targets: Any) -> Any:
-        outputs = self._apply(weights, inputs)
+        outputs = self._apply(weights, inputs)[Tap(self.output)]
         loss = loss_of(self._model)
         if loss in CHOSEN_BY_SHAPE:
             loss = getattr(keras.losses, f"{_task(outputs.shape[1:], targets)}Crossentropy")()
@@ -237,9 +230,9 @@ class KerasNetwork:
         if what == "forward":
 
             def one_frame(weights: Any, inputs: Any) -> Any:
-                self._apply(weights, inputs, start)
+                seen = self._apply(weights, inputs, start)
                 self._require_single(start, *(tap.layer for tap in taps))
-                return [_at_least_single(self._seen[tap]) for tap in taps]
+                return [_at_least_single(seen[tap]) for tap in taps]
 
             return over_frames(one_frame)
         if what == "losses":

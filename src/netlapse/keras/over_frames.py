@@ -40,10 +40,13 @@ def over_frames(function: Callable[..., Any]) -> Callable[..., Any]:
             # torch takes no views that are read-only or run backwards.
             return torch.as_tensor(np.require(array, requirements=["C", "W"]), device=device)
 
+        def stack(*parts: Any) -> Any:
+            return torch.stack(parts)
+
         def one_by_one(weights: dict[str, Any], *arrays: Any) -> Any:
             frames = zip(*weights.values(), strict=True)
             found = [function(dict(zip(weights, frame, strict=True)), *arrays) for frame in frames]
-            return keras.tree.map_structure(lambda *parts: torch.stack(parts), *found)  # pyright: ignore
+            return keras.tree.map_structure(stack, *found)
 
         def run_torch(weights: Any, *arrays: NDArray[Any]) -> Any:
             nonlocal can_vectorise

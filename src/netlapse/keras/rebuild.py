@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Unsupported
 from .backend import keras
+from .check import check_model
 from .describe import loss_of
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def _compile_as(model: Any, config: dict[str, Any]) -> None:
 
 
 def copy_of(model: Any) -> Any:
-    """A copy of the user's model, compiled with its loss. Raises Unsupported if a layer has no get_config."""
+    """A copy of the user's model, compiled with its loss. Raises Unsupported if it cannot be copied."""
+    check_model(model)
     try:
         # The model is the user's own, so that its lambdas may run. A compiled one would be compiled by name.
         with keras.src.saving.serialization_lib.SafeModeScope(safe_mode=False):

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ..errors import BadProbe, Unsupported
+from ..errors import Unsupported
 from ..record import PROBE_SIZE, Probe, Recording
 from .backend import keras
-from .describe import describe, fit_arguments, loss_name, running_fit
+from .check import check_model, check_probe
+from .describe import describe, fit_arguments, running_fit
 from .state import ModelState
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Recorder(keras.callbacks.Callback):
         self._by_step = self.recording.schedule.by_step
         # Frames within epochs need the state after each batch. Otherwise Keras need not wait for us.
         self.async_safe = not self._by_step
-        # Steps and epochs before the running epoch.
+        # Steps and epochs before the running epoch, the batches done in it as Keras counts them, and its length.
         self._steps = self._epochs = 0
         self._counts = [0]
         self._epoch_length = 0
@@ -93,7 +94,10 @@ class Recorder(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         """Open the run."""
         model = self.model
-        check_model(model, self._probe, self._validation)
+        check_model(model)
+        check_probe(model, self._probe, "probe")
+        if self._validation is not None:
+            check_probe(model, self._validation, "validation")
         fit = running_fit(model)
         if self._by_step and getattr(fit.get("callbacks"), "_async_train", False):
             # Keras looks into lists only for callbacks that must not run beside the training.
@@ -181,31 +185,8 @@ def capture(
     gradients to replay. Arguments and errors as for `Recorder`.
     """
     examples = Probe.of(probe, "probe", probe_size)
-    check_model(model, examples)
+    check_model(model)
+    check_probe(model, examples, "probe")
     recording = Recording(path, probe=examples, exist=exist, class_names=class_names)
     recording.begin(lambda: describe(model, dict(hyperparameters or {}), {}))
     recording.end(ModelState(model).weights, {})
-
-
-def check_model(model: Any, *probes: Probe | None) -> None:
-    """Raise BadProbe or Unsupported unless the model can be evaluated on these examples."""
-    if not model.built or not getattr(model, "inputs", None):
-        raise Unsupported(
-            f"model {model.name!r} is not built as a Sequential or functional model with a known input shape; begin it"
-            " with keras.Input(shape), or call model.build(shape), before it is recorded"
-        )
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise Unsupported(
-            f"model {model.name!r} has {len(model.inputs)} inputs and {len(model.outputs)} outputs; models with one"
-            " input and one output are supported"
-        )
-    wanted = tuple(model.inputs[0].shape[1:])
-    for probe, name in zip(probes, ("probe", "validation"), strict=False):
-        if probe is None:
-            continue
-        found = probe.inputs.shape[1:]
-        if len(found) != len(wanted) or any(w not in (None, f) for w, f in zip(wanted, found, strict=True)):
-            raise BadProbe(f"{name} inputs have shape {found} per example; model {model.name!r} takes {wanted}")
-        if "binary_crossentropy" in loss_name(model) and not ((probe.targets >= 0) & (probe.targets <= 1)).all():
-            shown = ", ".join(f"{value:g}" for value in np.unique(probe.targets)[:6])
-            raise BadProbe(f"{name} targets are {shown}; binary cross-entropy needs labels 0 and 1: relabel them")
