@@ -79,14 +79,6 @@ def nothing_due():
         yield
 
 
-@pytest.fixture(autouse=True)
-def ctrl_c():
-    """Python's own handling of Ctrl-C, which a shell may have switched off for processes in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 # Schedules
 
 
