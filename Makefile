@@ -1,19 +1,20 @@
 # Everything on a fresh machine that has Python 3.11+ and make:
 #   make demo    train, record and replay the article's experiment into demo/
 #   make test    lint, types and tests
+#   make durability    kill, cut off, fill up and alter runs; the figures go into docs/reliability.md
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test lint format durability bench fuzz clean
 
 demo: $(VENV)/.demo
 	$(BIN)/netlapse demo demo
 
 test: lint
 	KERAS_BACKEND=jax $(BIN)/pytest -n auto
-	KERAS_BACKEND=torch $(BIN)/pytest -n auto tests/test_keras_recorder.py tests/test_keras_replay.py tests/test_deepreplay.py tests/test_diagrams.py
+	KERAS_BACKEND=torch $(BIN)/pytest -n auto tests/test_keras_recorder.py tests/test_keras_replay.py tests/test_keras_branching.py tests/test_deepreplay.py tests/test_diagrams.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check
@@ -24,10 +25,26 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
+durability: $(VENV)/.dev
+	$(BIN)/python -m tests.durability
+
+# Seconds for each reader.
+FUZZ ?= 150
+
+fuzz: $(VENV)/.dev
+	$(PIP) --editable '.[fuzz]'
+	for target in segment manifest decompress probe; do \
+		$(BIN)/python -m tests.fuzz.readers $$target -max_total_time=$(FUZZ) -timeout=10 -rss_limit_mb=2048 || exit 1; \
+	done
+
 bench: $(VENV)/.dev
+	$(PIP) --editable '.[bench]'
 	$(BIN)/python -m bench.recording
+	$(BIN)/python -m bench.cnn
 	$(BIN)/python -m bench.film
 	$(BIN)/python -m bench.start
+	$(BIN)/python -m bench.listing
+	$(BIN)/python -m bench.store
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("netlapse needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

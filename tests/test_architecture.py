@@ -20,11 +20,14 @@ ARROWS = {
     "datasets": set(),
     "keras_backend": set(),
     "store": set(),
+    "catalog": {"store"},
+    "listing": {"catalog"},
     "record": {"store"},
     "measures": set(),
     "replay": {"store", "measures"},
     "keras": {"record", "replay", "store", "measures", "keras_backend"},
     "figures": {"measures"},
+    "deepreplay": {"record", "store", "keras"},
 }
 FREE = {"__init__", "__main__", "cli", "demo"}
 FRAMEWORKS = ("torch", "keras", "jax", "tensorflow")

@@ -1,6 +1,6 @@
 """A training recorded by the original package, deepreplay 0.1 on Keras 2.2: 20 epochs of the article's sigmoid network.
 
-Its weights, epoch by epoch, become a run of ours, whose replay must be what NumPy computes from its recording.
+It becomes a run by `netlapse import`, whose replay must be what NumPy computes from the recording.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ keras = pytest.importorskip("keras")
 
 from netlapse.demo import INITIAL_WEIGHTS, build  # noqa: E402
 from netlapse.keras import capture  # noqa: E402
-from netlapse.keras.describe import describe  # noqa: E402
-from netlapse.record import Probe, Recording  # noqa: E402
 
 NEAR = {"rtol": 1e-5, "atol": 1e-5}
 BATCHES = 125  # an epoch: 2,000 examples, 16 at a time
@@ -67,18 +65,10 @@ def original(reference) -> Original:
 
 
 @pytest.fixture(scope="module")
-def replay(original, tmp_path_factory) -> netlapse.Replay:
-    path = tmp_path_factory.mktemp("deepreplay") / "sigmoid"
-    model = build("sigmoid")
-    recording = Recording(path, probe=Probe.of((original.inputs, original.targets), "probe"))
-    recording.begin(lambda: describe(model, {"seed": 42}, {"batch_size": 16, "epochs": 20}))
-    for epoch in range(21):
-        logged = {}
-        if epoch:
-            logged = {"loss": original.loss[epoch - 1], "learning_rate": original.learning_rate[epoch - 1]}
-        weights = {name: values[epoch] for name, values in original.weights.items()}
-        recording.frame(epoch * BATCHES, epoch, lambda found=weights: found, logged)
-    recording.close("complete")
+def replay(reference, original, tmp_path_factory) -> netlapse.Replay:
+    [path] = netlapse.import_deepreplay(
+        reference / "deepreplay_part1.h5", tmp_path_factory.mktemp("deepreplay") / "sigmoid"
+    )
     return netlapse.open(path)
 
 
@@ -93,12 +83,19 @@ def test_it_is_the_articles_experiment(original):
 
 def test_what_was_recorded_comes_back_to_the_bit(original, replay):
     assert replay.epochs.tolist() == list(range(21))
+    assert replay.steps.tolist() == [epoch * BATCHES for epoch in range(21)]
     for name, values in original.weights.items():
         assert np.array_equal(replay.weights(name), values)
     assert np.array_equal(replay.inputs(), original.inputs)
     assert np.array_equal(replay.targets(), original.targets)
     assert np.array_equal(replay.recorded("loss")[1:], original.loss)
+    assert np.array_equal(replay.recorded("accuracy")[1:], original.accuracy)
     assert np.array_equal(replay.recorded("learning_rate")[1:], original.learning_rate)
+    settings = {"activation": "sigmoid", "optimizer": "SGD", "learning_rate": 0.05, "batch_size": 16, "epochs": 20}
+    settings |= {"loss": "binary_crossentropy", "hidden.kernel_initializer.seed": 42}
+    assert settings.items() <= replay.hyperparameters.items()
+    assert replay.run.manifest.created == "2018-07-15T17:58:50+00:00"
+    assert replay.run.verify() == []
 
 
 def test_the_replay_is_what_numpy_computes_from_the_recording(original, replay):
@@ -113,6 +110,11 @@ def test_the_replay_is_what_numpy_computes_from_the_recording(original, replay):
     np.testing.assert_allclose(curves.accuracy, computed.accuracy)
     np.testing.assert_allclose(replay.class_probabilities().probabilities, computed.outputs[..., 0], **NEAR)
     np.testing.assert_allclose(replay.feature_space("hidden").points, computed.hidden, **NEAR)
+
+
+def test_it_is_drawn(replay, tmp_path):
+    netlapse.plot(replay, epoch=20).savefig(tmp_path / "sigmoid.png")
+    netlapse.compare([replay, replay])
 
 
 def test_what_deepreplay_logged_lies_between_the_replayed_epochs(original, replay):

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from netlapse.errors import BadProbe, RunError
 from netlapse.record import Description, Probe, Recording, Schedule
-from netlapse.store import Parameter, Run, Writer, files, manifest, tensors, writer
+from netlapse.store import Parameter, Run, Writer, manifest, writer
+from netlapse.store.folder import LocalFolder
 
 PROBE = Probe.of(([[0.0, 1.0], [2.0, 3.0]], [0, 1]), "probe")
 
@@ -51,12 +52,12 @@ def train(recording, epochs, batches=1, interrupt=lambda step: None):
             step += 1
             interrupt(step)
             within = epoch + (batch + 1) / batches
-            if recording.schedule.due_step(step):
+            if recording.schedule.due_step(step, within):
                 recording.frame(step, within, now, {"loss": step})
             else:
                 recording.pass_by(step, within)
         epoch += 1
-        if recording.schedule.due_epoch(epoch):
+        if recording.schedule.due_epoch(step, epoch):
             recording.frame(step, epoch, now, {"loss": step, "val_loss": 10 * step})
         else:
             recording.pass_by(step, epoch)
@@ -75,7 +76,7 @@ def assert_recorded(path, steps, epochs, status="complete"):
 @contextmanager
 def nothing_due():
     """Segments are written on closing only."""
-    with mock.patch.object(writer, "SEGMENT_SECONDS", np.nan):
+    with mock.patch.object(writer, "SEGMENT_SECONDS", np.inf):
         yield
 
 
@@ -85,22 +86,78 @@ def nothing_due():
 @pytest.mark.parametrize(
     ("text", "schedule"),
     [
-        ("epoch", Schedule("epoch", 1)),
-        ("epochs", Schedule("epoch", 1)),
-        ("1 epoch", Schedule("epoch", 1)),
-        (" 5 epochs ", Schedule("epoch", 5)),
-        ("step", Schedule("step", 1)),
-        ("100 steps", Schedule("step", 100)),
+        ("epoch", Schedule(every_epochs=1)),
+        ("epochs", Schedule(every_epochs=1)),
+        ("1 epoch", Schedule(every_epochs=1)),
+        (" 5 epochs ", Schedule(every_epochs=5)),
+        ("step", Schedule(every_steps=1)),
+        ("100 steps", Schedule(every_steps=100)),
+        ("100 steps, 5 epochs", Schedule(every_steps=100, every_epochs=5)),
+        ("log", Schedule(log=True, every_epochs=1)),
+        ("log, 10 epochs", Schedule(log=True, every_epochs=10)),
+        ("10 epochs, log", Schedule(log=True, every_epochs=10)),
     ],
 )
 def test_schedules_are_read(text, schedule):
     assert Schedule.parse(text) == schedule == Schedule.parse(str(schedule))
 
 
-@pytest.mark.parametrize("text", ["", "0 epochs", "-1 steps", "1.5 epochs", "batch", "epoch step", "5", 5, None])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "0 epochs",
+        "-1 steps",
+        "1.5 epochs",
+        "batch",
+        "epoch step",
+        "5",
+        5,
+        None,
+        "log,",
+        [1, -1],
+        [1.5],
+        [True],
+        {},
+        {"frames": [1]},
+    ],
+)
 def test_other_schedules_are_refused(tmp_path, text):
-    with pytest.raises(ValueError, match=r'is no schedule; pass "epoch", "step", "5 epochs" or "100 steps"'):
+    with pytest.raises(ValueError, match=r'is no schedule; pass "epoch", "step", "5 epochs", "100 steps", "log"'):
         recording_at(tmp_path / "run", every=text)
+
+
+@pytest.mark.parametrize(
+    ("every", "steps"),
+    [
+        ("log", [0, 1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 30, 32, 40, 50, 60, 63, 79, 90]),
+        ("log, 3 epochs", [0, 1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 32, 40, 50, 63, 79, 90]),
+        ("40 steps", [0, 30, 40, 60, 80, 90]),
+        ([2], [0, 60, 90]),
+        ((1, 2), [0, 30, 60, 90]),
+        ({"steps": [1, 7], "epochs": [2]}, [0, 1, 7, 60, 90]),
+        ({"steps": range(5)}, [0, 1, 2, 3, 4, 90]),
+        (lambda step, epoch: step == 11 or epoch == 1, [0, 11, 30, 90]),
+    ],
+    ids=lambda value: "a function" if callable(value) else str(value),
+)
+def test_moments_that_are_kept(tmp_path, every, steps):
+    train(recording_at(tmp_path / "run", every=every), 3, batches=30)
+    run = Run(tmp_path / "run")
+    assert run.steps.tolist() == steps
+    np.testing.assert_allclose(run.epochs, np.array(steps) / 30)
+    assert run.manifest.schedule == str(Schedule.parse(every))
+
+
+def test_long_epochs_are_looked_into_unasked():
+    assert [str(Schedule.for_epochs_of(steps)) for steps in (None, 999, 1000)] == ["epoch", "epoch", "log"]
+
+
+def test_lists_are_named_in_few_words():
+    assert str(Schedule.parse({"steps": range(1000), "epochs": [3]})) == (
+        "steps 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ... (1000 in all), epochs 3"
+    )
+    assert str(Schedule.parse(lambda step, epoch: True)) == "a function"
 
 
 def test_a_frame_per_epoch(tmp_path):
@@ -136,31 +193,40 @@ def test_a_held_frame_is_let_go_at_the_next_step(tmp_path):
     with mock.patch.object(writer, "SEGMENT_SECONDS", 0.0):
         recording.begin(description)
         recording.frame(0, 0.0, lambda: weights(0), {})
-        assert recording.durable_frames == 0
+        assert durable_after_a_while(recording) == 0
         recording.pass_by(1, 0.1)
-        assert recording.durable_frames == 1
+        assert durable_after_a_while(recording) == 1
         recording.frame(100, 1.0, lambda: weights(100), {"loss": 1})
         recording.pass_by(100, 1.0)
-        assert recording.durable_frames == 1
+        assert durable_after_a_while(recording) == 1
         recording.frame(100, 1.0, lambda: weights(7), {"val_loss": 2})
         recording.pass_by(101, 1.1)
-        assert recording.durable_frames == 2
+        assert durable_after_a_while(recording) == 2
     recording.close("complete")
     run = assert_recorded(tmp_path / "run", [0, 100], [0, 1])
     assert (run.scalar("loss")[1], run.scalar("val_loss")[1]) == (1, 2)
 
 
-def test_frames_that_wait_are_written_when_something_happens(tmp_path):
-    recording = recording_at(tmp_path / "run", every="10 epochs")
-    recording.begin(description)
-    recording.frame(0, 0.0, lambda: weights(0), {})
-    assert recording.durable_frames == 1  # after a pause: at once
-    recording.frame(1, 1.0, lambda: weights(1), {})
-    recording.pass_by(2, 2.0)
-    assert recording.durable_frames == 1  # within a second
-    recording._writer._flushed -= writer.SEGMENT_SECONDS
-    recording.pass_by(3, 3.0)
-    assert recording.durable_frames == 2
+def durable_after_a_while(recording):
+    """Frames that are durable when the thread has had time for what is due: ten of its waits."""
+    wait_for(recording, lambda: False, timeout=0.2)
+    return recording.durable_frames
+
+
+def wait_for(recording, what, timeout=30):
+    with recording._writer._changed:
+        return recording._writer._changed.wait_for(what, timeout)
+
+
+def test_frames_that_wait_are_written_though_nothing_happens(tmp_path):
+    recording = recording_at(tmp_path / "run")
+    with mock.patch.object(writer, "SEGMENT_SECONDS", 1.5):
+        recording.begin(description)
+        recording.frame(0, 0.0, lambda: weights(0), {})
+        assert durable_after_a_while(recording) == 1  # after a pause: at once
+        recording.frame(1, 1.0, lambda: weights(1), {})
+        assert durable_after_a_while(recording) == 1  # within a second
+        assert wait_for(recording, lambda: recording.durable_frames == 2)
     recording.close("complete")
 
 
@@ -175,6 +241,7 @@ def test_many_frames_or_large_ones_are_written_soon(tmp_path):
         counts = []
         for step in range(7):
             recording.frame(step, step, lambda: {"w": np.zeros(1000)}, {})
+            wait_for(recording, lambda: not recording._writer._sealed)
             counts.append(recording.durable_frames)
     assert counts == [0, 0, 3, 3, 3, 6, 6]
     recording.close("complete")
@@ -261,6 +328,7 @@ def test_a_network_that_changes_stops_the_recording_not_the_training(tmp_path):
     recording = recording_at(tmp_path / "run")
     recording.begin(description)
     recording.frame(0, 0.0, lambda: weights(0), {})
+    recording._writer.flush()
     with pytest.warns(
         UserWarning, match=r"has stopped: .* cannot take w float32 \(3,\).* Training goes on. The first 1 "
     ):
@@ -272,7 +340,7 @@ def test_a_network_that_changes_stops_the_recording_not_the_training(tmp_path):
 
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match=r"cannot record to .*choose a path on a disk that can be written"):
+    with pytest.raises(RunError, match=r"cannot record to .*choose a path that can be written, or make room"):
         recording_at(tmp_path / "file" / "run").begin(description)
 
 
@@ -280,7 +348,7 @@ def test_a_disk_that_fails_between_trainings_does_not_stop_the_next(tmp_path):
     recording = recording_at(tmp_path / "run")
     train(recording, 1)
     with (
-        mock.patch.object(files, "place", side_effect=OSError("Read-only file system")),
+        mock.patch.object(LocalFolder, "place", side_effect=OSError("Read-only file system")),
         pytest.warns(UserWarning, match=r"has stopped: Read-only file system. Training goes on. The first 2 frames"),
     ):
         train(recording, 3)
@@ -291,10 +359,12 @@ def test_a_run_that_vanishes_does_not_stop_the_training(tmp_path):
     recording = recording_at(tmp_path / "run")
     recording.begin(description)
     recording.frame(0, 0.0, lambda: weights(0), {})
+    recording._writer.flush()
     (tmp_path / "run").rename(tmp_path / "moved")
-    recording._writer._flushed -= writer.SEGMENT_SECONDS
+    recording.frame(1, 1.0, lambda: weights(1), {})
+    assert wait_for(recording, lambda: recording._writer._failure)
     with pytest.warns(UserWarning, match=r"has stopped: .*No such file.* The first 1 frames"):
-        recording.frame(1, 1.0, lambda: weights(1), {})
+        recording.pass_by(2, 1.5)
     recording.frame(2, 2.0, lambda: weights(2), {})
     recording.end(lambda: weights(2), {})
     assert_recorded(tmp_path / "moved", [0], [0], "interrupted")
@@ -370,17 +440,16 @@ def test_a_training_that_breaks_off_and_begins_anew_leaves_no_handler(tmp_path):
     assert_recorded(tmp_path / "run", [0, 1, 2], [0, 1, 2])
 
 
-def test_a_frame_is_finished_before_ctrl_c_is_obeyed(tmp_path):
+def test_a_frame_is_taken_before_ctrl_c_is_obeyed(tmp_path):
     recording = recording_at(tmp_path / "run")
     recording.begin(description)
-    write = tensors.write
 
-    def interrupted(path, *arguments):
+    def interrupted():
         signal.raise_signal(signal.SIGINT)
-        write(path, *arguments)
+        return weights(0)
 
-    with mock.patch.object(tensors, "write", interrupted), pytest.raises(KeyboardInterrupt):
-        recording.frame(0, 0.0, lambda: weights(0), {})
+    with pytest.raises(KeyboardInterrupt):
+        recording.frame(0, 0.0, interrupted, {})
     assert recording.durable_frames == 1
     assert_recorded(tmp_path / "run", [0], [0], "interrupted")
 
@@ -453,8 +522,9 @@ def test_an_abandoned_recorder_is_silent_about_a_full_disk(tmp_path):
     recording = recording_at(tmp_path / "run")
     recording.begin(description)
     recording.frame(0, 0.0, lambda: weights(0), {})
+    recording._writer.flush()
     recording.frame(1, 1.0, lambda: weights(1), {})
-    with mock.patch.object(tensors, "write", side_effect=OSError("full")), warnings.catch_warnings():
+    with mock.patch.object(LocalFolder, "place", side_effect=OSError("full")), warnings.catch_warnings():
         warnings.simplefilter("error")
         del recording
         gc.collect()
@@ -468,7 +538,7 @@ def test_trainings_without_end_leave_nothing_behind(tmp_path):
         train(recording, 1)
     gc.collect()
     # Not isinstance, which asks every lazy proxy of other packages for its class.
-    assert sum(type(thing) is Writer and thing.path == tmp_path / "run" for thing in gc.get_objects()) == 1
+    assert sum(type(thing) is Writer and str(thing.folder) == str(tmp_path / "run") for thing in gc.get_objects()) == 1
 
 
 @pytest.mark.parametrize("ending", ["", "sys.exit(3)", "raise SystemError('of the training')"])
@@ -478,7 +548,7 @@ import sys
 import numpy as np
 from netlapse.record import Description, Probe, Recording
 from netlapse.store import Parameter, writer
-writer.SEGMENT_SECONDS = float("nan")
+writer.SEGMENT_SECONDS = float("inf")
 recording = Recording(sys.argv[1], probe=Probe.of(([[0.0]], [0]), "probe"), every="step")
 parameters = (Parameter("w", (2,), "float32", True, "l"),)
 recording.begin(lambda: Description("n", "n", {{}}, {{}}, (), parameters, {{}}, {{}}))

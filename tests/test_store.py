@@ -28,12 +28,14 @@ from netlapse.store import (
     Run,
     Writer,
     files,
+    folder_of,
     is_run,
     lock,
     manifest,
     tensors,
     writer,
 )
+from netlapse.store.folder import LocalFolder
 from netlapse.store.segment import Segment
 
 FORMAT = Path(__file__).parents[1] / "docs" / "run-format.md"
@@ -84,6 +86,36 @@ def frame_at(step, parameters=None):
     return Frame(step, step / 4, step / 8, weights_at(step, parameters), scalars)
 
 
+def segment_paths(path):
+    """The files of all segments by the number of their first frame."""
+    return {first: path / name for first, (name, _) in files.segments(folder_of(path), "frames").items()}
+
+
+def quiet(recorder):
+    """Wait until everything that is due is written."""
+    with recorder._changed:
+        assert recorder._changed.wait_for(lambda: not recorder._sealed or recorder._failure, timeout=30)
+
+
+def die(recorder):
+    """As if the process were killed while it had nothing to write: what waits is lost."""
+    with recorder._changed:
+        quiet(recorder)
+        for series in recorder._series.values():
+            series.block = None
+        recorder._stopping = True
+        recorder._changed.notify_all()
+    if recorder._thread:
+        recorder._thread.join()
+    recorder._lock.release()
+
+
+def open_segment(path):
+    folder = folder_of(path.parents[1])
+    name = f"frames/{path.name}"
+    return Segment(folder, name, folder.list("frames")[path.name], "5eed")
+
+
 def assert_same(found, wanted):
     assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape)
     assert found.tobytes() == wanted.tobytes()
@@ -110,7 +142,7 @@ def segments_of(frames, merged_bytes=0):
     """Segments of this many frames, which closing leaves as they are."""
     with (
         mock.patch.object(writer, "SEGMENT_FRAMES", frames),
-        mock.patch.object(writer, "SEGMENT_SECONDS", np.nan),  # never
+        mock.patch.object(writer, "SEGMENT_SECONDS", np.inf),  # never
         mock.patch.object(writer, "MERGED_BYTES", merged_bytes),
     ):
         yield
@@ -125,7 +157,7 @@ def recorded(tmp_path):
         for step in range(10):
             recorder.append(frame_at(step))
         recorder.close()
-    assert list(files.segment_paths(path)) == [0, 4, 8]
+    assert list(segment_paths(path)) == [0, 4, 8]
     return path
 
 
@@ -150,7 +182,7 @@ def test_the_safetensors_library_reads_the_files(recorded):
 
 
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)
-DTYPES = st.sampled_from(sorted(tensors.NAMES))
+DTYPES = st.sampled_from(sorted(tensors.NAMES.keys() - {"bfloat16"}))  # which is read as float32
 NETWORKS = st.dictionaries(
     st.sampled_from(["a", "layer/kernel", "b/c/d", "batch normalisation/é", "z"]),
     st.tuples(SHAPES, DTYPES),
@@ -182,10 +214,11 @@ def test_round_trip(parameters, actions, per_segment, merged_bytes):
                 recorder.close()
                 recorder = Writer.resume(path)
             elif action == "die and resume":
+                die(recorder)
                 given_frames = recorder.durable
-                recorder._lock.release()
                 recorder = Writer.resume(path)
             elif action == "look":
+                quiet(recorder)
                 assert_holds(run, range(len(run)), parameters)
                 run.refresh()
                 assert len(run) == recorder.durable
@@ -262,7 +295,7 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, name, weights):
     recorder = begin(tmp_path / "run", {"w": ((3, 2), "float32")})
     recorder.append(Frame(0, 0.0, 0.0, {"w": np.zeros((3, 2), np.float32)}, {}))
     for odd in ({"w": weights}, {}, {"w": np.zeros((3, 2), np.float32), "v": weights}):
-        with pytest.raises(RunError, match=r"holds weights w float32 \(3, 2\); it cannot take"):
+        with pytest.raises(RunError, match=r"holds w float32 \(3, 2\); it cannot take"):
             recorder.append(Frame(1, 1.0, 1.0, odd, {}))
     recorder.close()
     assert len(Run(tmp_path / "run")) == 1
@@ -284,10 +317,11 @@ def test_closing_merges_small_segments(tmp_path):
         recorder = begin(path)
         for step in range(21):
             recorder.append(frame_at(step))
+        quiet(recorder)
         before = Run(path)
-        assert len(files.segment_paths(path)) == 10
+        assert len(segment_paths(path)) == 10
         recorder.close()
-    assert list(files.segment_paths(path)) == [0]
+    assert list(segment_paths(path)) == [0]
     assert_holds(Run(path), range(21))
     # Opened before, read after: the same frames from another file.
     assert_holds(before, range(20))
@@ -300,7 +334,7 @@ def test_merged_segments_stay_below_a_size(tmp_path):
         for step in range(40):
             recorder.append(frame_at(step))
         recorder.close()
-    sizes = [file.stat().st_size for file in files.segment_paths(path).values()]
+    sizes = [file.stat().st_size for file in segment_paths(path).values()]
     assert 1 < len(sizes) < 20
     assert max(sizes) <= 9_000
     assert_holds(Run(path), range(40))
@@ -309,21 +343,22 @@ def test_merged_segments_stay_below_a_size(tmp_path):
 def test_many_short_trainings_do_not_rewrite_the_run_each_time(tmp_path):
     """Each frame is copied about log2(trainings) times, and few files remain."""
     path, written = tmp_path / "run", []
-    write = tensors.write
+    place = LocalFolder.place
     parameters = {"w": ((256,), "float64")}
 
-    def counted(place, arrays, metadata):
-        write(place, arrays, metadata)
-        written.append(place.stat().st_size)
+    def counted(self, name, parts, **keywords):
+        place(self, name, parts, **keywords)
+        if name.startswith("frames"):
+            written.append(sum(map(len, parts)))
 
     with mock.patch.object(os, "fsync"), mock.patch.object(writer, "SMALL_BYTES", 0):
         begin(path, parameters).close()
-        with mock.patch.object(tensors, "write", counted):
+        with mock.patch.object(LocalFolder, "place", counted):
             for step in range(128):
                 recorder = Writer.resume(path)
                 recorder.append(frame_at(step, parameters))
                 recorder.close()
-    assert len(files.segment_paths(path)) <= 8
+    assert len(segment_paths(path)) <= 8
     assert sum(written) < 10 * 128 * written[0]
     assert_holds(Run(path), range(128), parameters)
 
@@ -331,7 +366,7 @@ def test_many_short_trainings_do_not_rewrite_the_run_each_time(tmp_path):
 def test_segments_are_not_merged_across_missing_frames(recorded):
     (recorded / "frames" / "00000004.safetensors").unlink()
     Writer.resume(recorded).close()
-    assert list(files.segment_paths(recorded)) == [0, 8]
+    assert list(segment_paths(recorded)) == [0, 8]
     run = Run(recorded)
     assert_holds(run, [0, 1, 2, 3, 8, 9])
     assert run.verify() == [f"{recorded / 'frames'} lacks a segment: frames 4 to 7 are missing"]
@@ -339,9 +374,9 @@ def test_segments_are_not_merged_across_missing_frames(recorded):
 
 def leave_parts(path):
     """As a writer leaves a run that dies after the whole is in place and before its parts are removed."""
-    parts = {file: file.read_bytes() for first, file in files.segment_paths(path).items() if first}
+    parts = {file: file.read_bytes() for first, file in segment_paths(path).items() if first}
     Writer.resume(path).close()
-    assert list(files.segment_paths(path)) == [0]
+    assert list(segment_paths(path)) == [0]
     for file, content in parts.items():
         file.write_bytes(content)
 
@@ -351,7 +386,7 @@ def test_parts_beside_their_whole_are_passed_over_and_removed_when_the_run_goes_
     assert_holds(Run(recorded), range(10))
     assert Run(recorded).verify() == []
     recorder = Writer.resume(recorded)
-    assert list(files.segment_paths(recorded)) == [0]
+    assert list(segment_paths(recorded)) == [0]
     recorder.append(frame_at(10))
     recorder.close()
     assert_holds(Run(recorded), range(11))
@@ -362,7 +397,7 @@ def test_parts_are_kept_if_their_whole_is_altered(recorded):
     flip(recorded / "frames" / "00000000.safetensors", -1)
     with pytest.raises(DamagedRun, match=r"00000000.safetensors is truncated or altered: the checksum of"):
         Writer.resume(recorded)
-    assert list(files.segment_paths(recorded)) == [0, 4, 8]
+    assert list(segment_paths(recorded)) == [0, 4, 8]
 
 
 def test_merging_leaves_a_damaged_part_alone(recorded):
@@ -394,19 +429,19 @@ def test_every_byte_counts(recorded):
     for place in range(len(content)):
         flip(segment, place, int(rng.integers(8)))
         with pytest.raises(DamagedRun, match=r"00000004.safetensors is truncated or altered"):
-            Segment(segment, "5eed").verify()
+            open_segment(segment).verify()
         segment.write_bytes(content)
     path = recorded / "run.json"
     content, key = path.read_bytes(), len('{\n "xxh3_64"')
     for place in range(len(content)):
         flip(path, place, int(rng.integers(8)))
         try:
-            manifest.read(recorded)
+            manifest.read(folder_of(recorded))
         except RunError:
             pass
         else:  # the name of the checksum itself, without which all the rest is as it was
             assert place < key
-            assert not manifest.has_checksum(recorded)
+            assert not manifest.has_checksum(folder_of(recorded))
         path.write_bytes(content)
 
 
@@ -458,7 +493,7 @@ def test_a_truncated_segment_is_named_and_the_rest_stays_readable(recorded, leng
     with pytest.warns(UserWarning, match=r"00000004.safetensors is truncated or altered: .*; its frames are left out"):
         run = Run(recorded)
     assert_holds(run, [0, 1, 2, 3, 8, 9])
-    assert list(run.damage) == [path]
+    assert list(run.damage) == [f"frames/{path.name}"]
     assert len(run.verify()) == 1
     run.refresh()  # warns no second time
     with pytest.raises(RunError, match=r"cannot be continued: .*00000004.safetensors"):
@@ -510,7 +545,7 @@ def test_a_segment_of_another_run_is_refused(recorded, tmp_path):
 def test_a_segment_under_a_wrong_name_is_refused(recorded):
     (recorded / "frames" / "00000008.safetensors").rename(recorded / "frames" / "00000010.safetensors")
     with pytest.warns(
-        UserWarning, match=r"00000010.safetensors is truncated or altered: its header contradicts itself"
+        UserWarning, match=r"00000010.safetensors is truncated or altered: its frames contradict its name"
     ):
         run = Run(recorded)
     assert_holds(run, range(8))
@@ -552,8 +587,8 @@ def test_segments_are_in_order_however_many_there_are(tmp_path):
     numbers = [99_999_999, 100_000_000, 20_000_000]
     (tmp_path / "frames").mkdir()
     for number in numbers:
-        files.segment_path(tmp_path, number).touch()
-    assert list(files.segment_paths(tmp_path)) == sorted(numbers)
+        (tmp_path / files.segment_name("frames", number)).touch()
+    assert list(segment_paths(tmp_path)) == sorted(numbers)
 
 
 # The manifest
@@ -570,8 +605,8 @@ def test_segments_are_in_order_however_many_there_are(tmp_path):
 def test_manifests_survive_the_round_trip(value):
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(os, "fsync"):
         wanted = describe(hyperparameters={"it": value})
-        manifest.write(Path(folder), wanted)
-        assert manifest.read(Path(folder)) == wanted
+        manifest.write(folder_of(folder), wanted)
+        assert manifest.read(folder_of(folder)) == wanted
 
 
 def rewrite(path, **changes):
@@ -581,7 +616,7 @@ def rewrite(path, **changes):
 
 
 def test_a_newer_format_is_refused(recorded):
-    rewrite(recorded, format=2, netlapse="3.1", layers="all different")
+    rewrite(recorded, xxh3_64=None, format=2, netlapse="3.1", layers="all different")
     for attempt in (Run, Writer.resume):
         with pytest.raises(
             RunError, match=r"run format 2 by netlapse 3.1; this netlapse reads formats up to 1: upgrade"
@@ -641,12 +676,12 @@ def test_nothing_is_overwritten_unasked(recorded, tmp_path):
     with pytest.raises(RunError, match='holds a run already; choose another path, or pass exist="replace"'):
         begin(recorded)
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(RunError, match="is a file"):
+    with pytest.raises(RunError, match=r"holds something else \(file\)"):
         begin(tmp_path / "file")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").write_text("mine")
     for keywords in ({}, {"replace_existing": True}):
-        with pytest.raises(RunError, match="other files in it"):
+        with pytest.raises(RunError, match=r"holds something else \(thesis.tex\)"):
             begin(tmp_path / "full", **keywords)
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["thesis.tex"]
     assert_holds(Run(recorded), range(10))
@@ -667,7 +702,7 @@ def test_a_run_is_replaced(recorded):
     seen = Run(recorded)
     recorder = begin(recorded, {"w": ((2,), "float32")}, replace_existing=True)
     recorder.manifest = replace(recorder.manifest, id="new")
-    manifest.write(recorded, recorder.manifest)
+    manifest.write(folder_of(recorded), recorder.manifest)
     seen.refresh()
     assert len(seen) == 0
     recorder.append(frame_at(3, {"w": ((2,), "float32")}))
@@ -678,16 +713,16 @@ def test_a_run_is_replaced(recorded):
 def test_two_runs_are_not_begun_in_one_place(tmp_path):
     """The second waits for the lock of a run that is short enough to be complete by then."""
     path = tmp_path / "run"
-    acquire = lock.Lock.acquire
+    acquire = lock.FileLock.acquire
 
     def late(self, patience):
-        with mock.patch.object(lock.Lock, "acquire", acquire):
+        with mock.patch.object(lock.FileLock, "acquire", acquire):
             first = begin(path)
             first.append(frame_at(0))
             first.close()
         return acquire(self, patience)
 
-    with mock.patch.object(lock.Lock, "acquire", late), pytest.raises(RunError, match="holds a run already"):
+    with mock.patch.object(lock.FileLock, "acquire", late), pytest.raises(RunError, match="holds a run already"):
         begin(path)
     assert_holds(Run(path), [0])
     Writer.resume(path).close()
@@ -705,6 +740,7 @@ def test_status(tmp_path):
     path = tmp_path / "run"
     recorder = begin(path)
     recorder.append(frame_at(0))
+    recorder.flush()
     run = Run(path)
     assert run.status == "recording"
     copy = shutil.copytree(path, tmp_path / "copy")
@@ -728,8 +764,8 @@ def test_a_run_that_is_seen_as_complete_is_seen_whole(tmp_path, moment):
     recorder = begin(path)
     recorder.append(frame_at(0))
     run = Run(path)
+    quiet(recorder)
     recorder.append(frame_at(1))
-    assert recorder.durable == 1
     read = manifest.read
 
     def close_meanwhile(folder):
@@ -801,7 +837,7 @@ def test_the_reader_in_the_document_reads_runs(recorded):
         np.testing.assert_array_equal(frames["scalars/val_loss"], run.scalar("val_loss"))
         for name in NETWORK:
             assert_same(frames[f"weights/{name}"], run.weights(name))
-        assert len(frames) == 5 + len(NETWORK)
+        assert len(frames) == 6 + len(NETWORK)
 
 
 def test_the_reader_in_the_document_notices_damage(recorded):
@@ -815,9 +851,9 @@ def test_the_checksum_worked_out_in_the_document():
     text = FORMAT.read_text(encoding="utf-8")
     [hashed, digest] = re.findall(r"^    ([0-9a-f ]+)$", text, re.MULTILINE)
     hashed = bytes.fromhex(hashed)
-    assert hashed.startswith(b"clock/step int64 [3]\n")
+    assert hashed.startswith(b"clock/step int64 [3] 0\n")
     assert xxhash.xxh3_64_hexdigest(hashed) == digest
-    assert tensors.checksum("clock/step", np.array([0, 10, 20])) == digest
+    assert tensors.checksums("clock/step", np.array([0, 10, 20])) == digest
 
 
 def test_the_document_names_what_there_is(recorded):
@@ -828,7 +864,15 @@ def test_the_document_names_what_there_is(recorded):
     for path in recorded.rglob("*"):
         if path.is_file() and path.parent.name != "model":
             assert path.name in text or path.parent.name == "frames"
-    for limit in ("SEGMENT_FRAMES", "SEGMENT_BYTES", "SEGMENT_SECONDS", "MERGED_BYTES", "SMALL_BYTES"):
+    for limit in (
+        "SEGMENT_FRAMES",
+        "SEGMENT_BYTES",
+        "SEGMENT_SECONDS",
+        "QUEUE_BYTES",
+        "MERGED_BYTES",
+        "SMALL_BYTES",
+        "LARGE_BYTES",
+    ):
         value = getattr(writer, limit)
         shown = f"{value // 2**20} MiB" if limit.endswith("BYTES") else f"{value:g}"
         assert re.search(rf"`{limit}` \({shown}[ )]", text), limit
@@ -838,10 +882,11 @@ def test_the_document_names_what_there_is(recorded):
 def test_files_that_the_safetensors_library_writes_can_be_read(tmp_path):
     arrays = {"a": np.arange(6, dtype=np.int16).reshape(2, 3), "b": np.zeros((0, 2)), "c": np.ones(3, bool)}
     save_file(arrays, tmp_path / "x", metadata={"k": "v"})
-    places, metadata = tensors.read_header(tmp_path / "x")
+    content = (tmp_path / "x").read_bytes()
+    places, metadata, _ = tensors.read_header(tensors.Content(content), len(content))
     for name, array in arrays.items():
         assert (places[name].dtype, places[name].shape) == (array.dtype, array.shape)
-        assert_same(tensors.read(tmp_path / "x", name, 0, len(array)), array)
+        assert_same(tensors.decode(content)[name], array)
     assert metadata == {"k": "v"}
 
 

@@ -6,22 +6,34 @@ gradients, epoch by epoch, as figures and films.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import errors as errors
-from .replay import Replay as Replay
-from .store import Run as Run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .catalog import runs as runs
+    from .deepreplay import import_deepreplay as import_deepreplay
     from .figures import compare as compare
     from .figures import film as film
     from .figures import plot as plot
+    from .replay import Replay as Replay
+    from .store import Run as Run
 
-__all__ = ["Replay", "Run", "compare", "film", "open", "plot"]
+__all__ = ["Replay", "Run", "compare", "film", "import_deepreplay", "open", "plot", "runs"]
 
-_FIGURES = {"compare", "film", "plot"}
+# Imported when they are asked for: drawing needs matplotlib and replaying NumPy; listing runs needs neither.
+_ROOMS = {
+    "Replay": "replay",
+    "Run": "store",
+    "compare": "figures",
+    "film": "figures",
+    "import_deepreplay": "deepreplay",
+    "plot": "figures",
+    "runs": "catalog",
+}
 
 
 def open(path: str | Path, *, model: Any = None) -> Replay:  # noqa: A001 - `netlapse.open` reads as it should
@@ -33,6 +45,9 @@ def open(path: str | Path, *, model: Any = None) -> Replay:  # noqa: A001 - `net
     Raises RunError for a folder that is not a run or is written in a newer format, DamagedRun for a manifest that
     cannot be read. Damaged frames are named in a warning and left out.
     """
+    from .replay import Replay
+    from .store import Run
+
     return Replay(Run(path), _network(model))
 
 
@@ -55,13 +70,10 @@ def _network(model: Any) -> Any:
 
 
 def __getattr__(name: str) -> Any:
-    # Drawing needs matplotlib, recording and replaying do not.
-    if name in _FIGURES:
-        from . import figures
-
-        return getattr(figures, name)
+    if name in _ROOMS:
+        return getattr(import_module(f".{_ROOMS[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_FIGURES})
+    return sorted({*globals(), *_ROOMS})

@@ -1,35 +1,29 @@
-"""The command line: `netlapse demo | ls | show | plot | film | compare | verify`."""
+"""The command line: `netlapse demo | ls | show | plot | film | compare | verify | cp | rm | prune | import`."""
 
 from __future__ import annotations
 
 import sys
 from enum import StrEnum
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
-from rich.table import Table
+from rich.markup import escape
+from rich.text import Text
 
-from . import open as open_run
-from .errors import NetlapseError, RunError
-from .keras_backend import choose_backend
-from .store import Run, is_run
+from .errors import DamagedRun, NetlapseError, printable
 
+# Nothing else that takes long is imported before it is needed: `netlapse ls` starts in a tenth of a second.
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.figure import Figure
+    from rich.progress import Progress
 
     from .replay import Replay
+    from .store import Parameter
 
 app = typer.Typer(
     help="See a neural network learn: record a training run, replay it as figures and films.",
@@ -47,8 +41,17 @@ class Theme(StrEnum):
     dark = "dark"
 
 
-RunPath = Annotated[Path, typer.Argument(help="Folder of a recorded run.", metavar="RUN")]
-RunPaths = Annotated[list[Path], typer.Argument(help="Folders of recorded runs.", metavar="RUN...")]
+class Format(StrEnum):
+    """Ways to write a list of runs."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+# No Path: it would take a slash out of s3://bucket/run.
+RunPath = Annotated[str, typer.Argument(help="Folder or URL of a recorded run.", metavar="RUN")]
+RunPaths = Annotated[list[str], typer.Argument(help="Folders or URLs of recorded runs.", metavar="RUN...")]
 Epoch = Annotated[float | None, typer.Option(help="Epoch to draw; the last by default.")]
 Layer = Annotated[str | None, typer.Option(help="Two-unit layer whose feature space is drawn; the last by default.")]
 ThemeOption = Annotated[Theme, typer.Option(help="Colours.")]
@@ -60,8 +63,10 @@ def main() -> None:
     """Run the command line; an error that netlapse raises on purpose is one line, not a traceback."""
     try:
         app()
-    except (NetlapseError, ImportError, ValueError) as error:
-        Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {error}", markup=True, soft_wrap=True)
+    except (NetlapseError, ImportError, OSError, ValueError) as error:
+        Console(stderr=True, highlight=False).print(
+            Text.assemble(("error: ", "bold red"), _text(error)), soft_wrap=True
+        )
         sys.exit(1)
 
 
@@ -71,6 +76,10 @@ def demo(
     theme: ThemeOption = Theme.light,
 ) -> None:
     """Train the article's networks, and write its pictures, films and milestones."""
+    from rich.table import Table
+
+    from .keras_backend import choose_backend
+
     if choose_backend("jax"):
         console.print("Keras backend: jax (KERAS_BACKEND is not set)")
     from . import demo as experiment
@@ -128,70 +137,86 @@ def demo(
 
 
 @app.command(name="ls")
-def list_runs(folder: Annotated[Path, typer.Argument(help="Folder to look below.")] = Path()) -> None:
-    """List the runs below a folder."""
-    if not folder.is_dir():
-        raise RunError(f"{folder} is not a folder; name one that holds runs")
-    paths = [folder] if is_run(folder) else sorted(path.parent for path in folder.rglob("run.json"))
-    if not paths:
-        console.print(f"There are no runs below {folder}.")
-        return
-    table = Table("run", "status", "frames", "epochs", "framework", "created", "hyper-parameters", box=None)
-    for path in paths:
-        try:
-            run = Run(path)
-        except RunError as error:
-            table.add_row(str(path), f"[red]damaged: {error}[/]")
-            continue
-        manifest, epochs = run.manifest, run.epochs
-        settings = [f"{key} {manifest.hyperparameters[key]}" for key in _MAIN if manifest.hyperparameters.get(key)]
-        span = f"{epochs[0]:g}-{epochs[-1]:g}" if len(epochs) else ""
-        table.add_row(
-            str(path),
-            run.status,
-            str(len(run)),
-            span,
-            manifest.framework,
-            manifest.created[:16],
-            ", ".join(settings),
-        )
-    console.print(table)
+def list_runs(
+    root: Annotated[str, typer.Argument(help="Folder or URL to look below.")] = ".",
+    where: Annotated[
+        str | None,
+        typer.Option(help="Only runs for which this holds: \"activation == 'relu' and final.loss < 0.1\"."),
+    ] = None,
+    sort: Annotated[str | None, typer.Option(help="Column to sort by; -COLUMN for the greatest first.")] = None,
+    columns: Annotated[str | None, typer.Option(help="Columns to show, such as path,seed,final.loss.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Show at most so many runs.", min=1)] = None,
+    format: Annotated[Format, typer.Option(help="How to write the list.")] = Format.table,  # noqa: A002
+) -> None:
+    """List the runs below a folder: their settings, how far they came, what they reached."""
+    from . import catalog, listing
 
-
-_MAIN = ("activation", "optimizer", "learning_rate", "batch_size", "seed")
+    found = catalog.rows(root, where, sort)
+    names = [name.strip() for name in columns.split(",")] if columns else None
+    if names and found:
+        catalog.check(names, catalog.columns(found))
+    found = found[:limit]
+    if format is Format.json:
+        typer.echo(listing.as_json(found, names))  # not rich, which takes seconds for megabytes
+    elif format is Format.csv:
+        typer.echo(listing.as_csv(found, names))
+    elif found:
+        listing.print_table(found, names, sort, console)
+    else:
+        console.print(_text(f"There are no runs below {root}" + (" for which that holds." if where else ".")))
 
 
 @app.command()
 def show(path: RunPath) -> None:
     """Say what a run holds."""
+    from rich.table import Table
+
+    from .store import Run, size_of
+
     run = Run(path)
     manifest, epochs, times = run.manifest, run.epochs, run.times
     facts = Table(box=None, show_header=False)
-    facts.add_row("run", f"{run.name} ({path})")
-    facts.add_row("status", run.status)
-    facts.add_row("recorded", f"{manifest.created}, every {manifest.schedule}, with netlapse {manifest.netlapse}")
+
+    def fact(*cells: object) -> None:
+        facts.add_row(*map(_text, cells))
+
+    fact("run", f"{run.name} ({path})")
+    fact("status", run.status)
+    fact("recorded", f"{manifest.created}, every {manifest.schedule}, with netlapse {manifest.netlapse}")
     versions = ", ".join(f"{name} {number}" for name, number in manifest.versions.items())
-    facts.add_row("framework", f"{manifest.framework} on {manifest.backend} ({versions})")
+    fact("framework", f"{manifest.framework} on {manifest.backend} ({versions})")
     if len(run):
-        facts.add_row("frames", f"{len(run)}, epochs {epochs[0]:g} to {epochs[-1]:g}, {times[-1]:.1f} s")
+        duration = "" if isnan(times[-1]) else f", {times[-1]:.1f} s"  # an imported run does not know
+        fact("frames", f"{len(run)}, epochs {epochs[0]:g} to {epochs[-1]:g}{duration}")
+    if run.superseded:
+        fact("", f"{run.superseded} more of steps that were done again")
+    if thinned := manifest.thinned:
+        fact(
+            "thinned",
+            f"{thinned.dropped} frames were left out; one of {thinned.every} is kept of the first {thinned.below}",
+        )
+    stored = [manifest.storage.get("dtype") or "", "compressed" if manifest.storage.get("compressed") else ""]
+    fact("size", ", ".join([f"{size_of(run.folder):,} bytes", *filter(None, stored)]))
     probe = manifest.probe
-    facts.add_row("probe", f"{probe['examples']} of {probe['drawn_from']} examples")
+    fact("probe", f"{probe['examples']} of {probe['drawn_from']} examples")
     if "validation_examples" in probe:
-        facts.add_row("validation", f"{probe['validation_examples']} of {probe['validation_drawn_from']} examples")
+        fact("validation", f"{probe['validation_examples']} of {probe['validation_drawn_from']} examples")
     for name in run.scalars:
-        facts.add_row(name, f"{run.scalar(name)[-1]:.6g} at the last frame")
+        fact(name, f"{run.scalar(name)[-1]:.6g} at the last frame")
     console.print(facts)
     layers = Table("layer", "type", "units", "activation", "parameters", title="Layers", title_justify="left", box=None)
+    own: dict[str, list[Parameter]] = {}
+    for parameter in manifest.parameters:
+        own.setdefault(parameter.layer, []).append(parameter)
     for layer in manifest.layers:
-        own = [p for p in manifest.parameters if p.layer == layer.name]
-        shapes = ", ".join(f"{p.name} {list(p.shape)}{'' if p.trainable else ' (not trainable)'}" for p in own)
-        layers.add_row(
-            layer.name, layer.type, str(layer.units or ""), layer.activation or "", shapes.replace("[", r"\[")
+        shapes = ", ".join(
+            f"{p.name} {list(p.shape)}{'' if p.trainable else ' (not trainable)'}" for p in own.pop(layer.name, ())
         )
+        layers.add_row(*map(_text, (layer.name, layer.type, layer.units or "", layer.activation or "", shapes)))
     console.print(layers)
     settings = Table("hyper-parameter", "value", title="Hyper-parameters", title_justify="left", box=None)
     for key, value in manifest.hyperparameters.items():
-        settings.add_row(key, str(value).replace("[", r"\["))
+        settings.add_row(_text(key), _text(value))
     console.print(settings)
 
 
@@ -210,7 +235,8 @@ def plot(
 
     replay = _open(path)
     figure = draw(replay, epoch, layer=layer, theme=theme.value, size=_pixels(size) or (1440, 720), dpi=dpi)
-    _wrote(_save(figure, out or Path(f"{replay.name}.png")))
+    # Named by the folder: the run's own name is what somebody wrote into it, and may lead anywhere.
+    _wrote(_save(figure, out or Path(f"{_folder_name(path)}.png")))
 
 
 @app.command()
@@ -234,9 +260,9 @@ def film(
     from .figures import film as make
 
     replays = [_open(path) for path in paths]
-    name = "-".join(replay.name for replay in replays)
+    name = "-".join(map(_folder_name, paths))
     with _progress() as progress:
-        task = progress.add_task(f"film {name}", total=None)
+        task = progress.add_task(escape(f"film {name}"), total=None)
         made = make(
             replays[0] if len(replays) == 1 else replays,
             out or Path(f"{name}.mp4"),
@@ -272,18 +298,110 @@ def compare(
 @app.command()
 def verify(paths: RunPaths) -> None:
     """Read every byte of runs against its checksum."""
+    from .store import Run
+
     bad = 0
     for path in paths:
-        problems = Run(path).verify()
+        run = Run(path)
+        problems = run.verify()
         bad += bool(problems)
-        console.print(f"{path}: " + ("[red]damaged[/]" if problems else "sound"), soft_wrap=True)
+        found = (
+            Text.assemble(("damaged", "red"), f", {run.whole_frames} of {len(run)} frames found are whole")
+            if problems
+            else Text(f"sound, {len(run)} frames")
+        )
+        console.print(Text.assemble(_text(f"{path}: "), found), soft_wrap=True)
         for problem in problems:
-            console.print(f"  {problem}", markup=False, soft_wrap=True)
+            console.print(_text(f"  {problem}"), soft_wrap=True)
     if bad:
         raise typer.Exit(1)
 
 
-def _open(path: Path) -> Replay:
+@app.command(name="import")
+def import_recording(
+    recording: Annotated[Path, typer.Argument(help="HDF5 file that deepreplay wrote.", metavar="OLD.h5")],
+    model: Annotated[
+        Path | None, typer.Option(help="HDF5 file of its model; the one beside it, ..._model.h5, by default.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder of the run; named after the recording by default.")
+    ] = None,
+) -> None:
+    """Make a run of an old recording of deepreplay."""
+    from .deepreplay import import_deepreplay
+
+    for run in import_deepreplay(recording, out, model):
+        _wrote(run)
+
+
+@app.command(name="cp")
+def copy(
+    source: Annotated[str, typer.Argument(help="Run to copy: a folder or a URL.", metavar="RUN")],
+    target: Annotated[str, typer.Argument(help="Where to: a new folder or a URL.", metavar="TARGET")],
+) -> None:
+    """Copy a run, to another store too. A copy is checked byte by byte."""
+    from .store import copy_run
+
+    copied = copy_run(source, target)
+    problems = copied.verify()
+    console.print(_text(f"copied {len(copied)} frames to {copied.path}"), soft_wrap=True)
+    _report(problems)
+
+
+@app.command(name="rm")
+def remove(
+    paths: RunPaths,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Remove runs for good, after asking."""
+    from .store import Run, remove_run
+
+    for path in paths:
+        try:
+            run = Run(path)
+            what = f"{path}, {run.status}, {len(run)} frames"
+        except DamagedRun:
+            what = f"{path}, damaged"
+        if yes or typer.confirm(f"Remove {what}?"):
+            remove_run(path)
+            console.print(_text(f"removed {path}"), soft_wrap=True)
+
+
+@app.command()
+def prune(
+    path: RunPath,
+    every: Annotated[int | None, typer.Option(help="Keep one frame of so many.", min=2)] = None,
+    budget: Annotated[str | None, typer.Option(help='The most bytes to keep, such as "500MB".')] = None,
+) -> None:
+    """Leave out frames of a run, evenly and for good. The first and the last stay."""
+    from .store import Run, prune_run
+
+    before = len(Run(path))
+    run = prune_run(path, every=every, budget=budget)
+    console.print(_text(f"kept {len(run)} of {before} frames of {path}"), soft_wrap=True)
+
+
+def _report(problems: Sequence[str]) -> None:
+    for problem in problems:
+        console.print(_text(f"  {problem}"), soft_wrap=True)
+    if problems:
+        raise typer.Exit(1)
+
+
+def _text(value: object) -> Text:
+    """Text for the terminal that is only that: what a run says is no markup and no command."""
+    return Text(printable(str(value)))
+
+
+def _folder_name(path: str) -> str:
+    from .store import folder_of
+
+    return folder_of(path).name
+
+
+def _open(path: str) -> Replay:
+    from . import open as open_run
+
     return open_run(path)
 
 
@@ -294,10 +412,12 @@ def _save(figure: Figure, path: Path) -> Path:
 
 
 def _wrote(path: Path) -> None:
-    console.print(f"wrote {path}", markup=False, soft_wrap=True)
+    console.print(_text(f"wrote {path}"), soft_wrap=True)
 
 
 def _progress() -> Progress:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),

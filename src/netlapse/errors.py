@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 
+def printable(text: str) -> str:
+    """The text with whatever a terminal would obey, or cannot show, written as an escape such as \\x1b.
+
+    A run's names are those of whoever wrote it. What is longer than anybody reads is cut.
+    """
+    shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in shown)
+
+
+_LONGEST = 10_000
+
+
 class NetlapseError(Exception):
     """Base of every error that netlapse raises on purpose."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class RunError(NetlapseError):
@@ -29,3 +44,7 @@ class BadProbe(NetlapseError, ValueError):
 
 class Unsupported(NetlapseError):
     """The network or its data are outside what this view can show; the message says what is supported."""
+
+
+class BadQuery(NetlapseError, ValueError):
+    """What runs were to be chosen or ordered by cannot be understood, or names what no run has."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 # Keras' name for a backend is the name of the package that it needs.
 _DEFAULT = "tensorflow"
+_SUPPORTED = ("jax", "torch")
 
 
 def choose_backend(preferred: str) -> str | None:
@@ -18,7 +19,8 @@ def choose_backend(preferred: str) -> str | None:
     A choice is: Keras already imported, KERAS_BACKEND set, or a configuration file that names a backend that is
     installed (Keras writes such a file by itself, naming its default, so the file alone is no choice).
     """
-    if "keras" in sys.modules or os.environ.get("KERAS_BACKEND"):
+    # A run says what it was recorded with: looking for a package of any name at all may import one.
+    if preferred not in _SUPPORTED or "keras" in sys.modules or os.environ.get("KERAS_BACKEND"):
         return None
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     try:

@@ -8,3 +8,5 @@ from .activations import activation_names as activation_names
 from .network import KerasNetwork as KerasNetwork
 from .recorder import Recorder as Recorder
 from .recorder import capture as capture
+from .restore import Restored as Restored
+from .restore import restore as restore

@@ -196,10 +196,8 @@ def running_fit(model: Any) -> dict[str, Any]:
     Keras tells its callbacks the epochs and the steps only, not the batch size nor the class weights: they are
     read, never written, in the frame of the `fit` that called us.
     """
-    for caller in _callers():
-        if caller.f_code.co_name == "fit" and caller.f_locals.get("self") is model:
-            return caller.f_locals
-    return {}
+    found = (caller.f_locals for caller in callers("fit") if caller.f_locals.get("self") is model)
+    return next(found, dict[str, Any]())
 
 
 def fit_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -213,10 +211,12 @@ def fit_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if value is not None}
 
 
-def _callers() -> Iterator[Any]:
+def callers(function: str) -> Iterator[Any]:
+    """The frames of the running functions of this name, the innermost first."""
     frame = inspect.currentframe()
     while frame is not None:
-        yield frame
+        if frame.f_code.co_name == function:
+            yield frame
         frame = frame.f_back
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import UnknownName, Unsupported
+from ..errors import NetlapseError, UnknownName, Unsupported
 from ..replay.network import Tap
 from .backend import keras
 from .describe import ACTIVATION_LAYERS, CHOSEN_BY_SHAPE, activation_name, layers_of, loss_of, parameters_of
@@ -16,7 +17,7 @@ from .over_frames import gradient_of, over_frames
 from .rebuild import copy_of, rebuild
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -102,17 +103,32 @@ class KerasNetwork:
         """Values at each tap, (frame, example, ...)."""
         if start is not None:
             self._require_bottleneck(start)
-        return self._compiled("forward", tuple(taps), start)(weights, _single(inputs))
+        with self._evaluating():
+            return self._compiled("forward", tuple(taps), start)(weights, _single(inputs))
 
     def losses(self, weights: StackedWeights, inputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[Any]:
         """Loss of each example, (frame, example)."""
-        return self._compiled("losses")(weights, _single(inputs), _single(targets))
+        with self._evaluating():
+            return self._compiled("losses")(weights, _single(inputs), _single(targets))
 
     def gradients(
         self, weights: StackedWeights, inputs: NDArray[Any], targets: NDArray[Any]
     ) -> dict[str, NDArray[Any]]:
         """Gradient of the mean loss by trainable parameter."""
-        return self._compiled("gradients")(weights, _single(inputs), _single(targets))
+        with self._evaluating():
+            return self._compiled("gradients")(weights, _single(inputs), _single(targets))
+
+    @contextmanager
+    def _evaluating(self) -> Generator[None]:
+        """Turn whatever Keras says about examples that its layers or its loss do not take into one error."""
+        try:
+            yield
+        except NetlapseError:
+            raise
+        except Exception as error:
+            raise Unsupported(
+                f"Keras cannot evaluate run {self._run!r} on these examples: {str(error)[:300]}; pass others"
+            ) from error
 
     def metric(self, name: str, outputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[np.float64]:
         """One of Keras' metrics, frame by frame."""

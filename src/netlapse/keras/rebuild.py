@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Unsupported
 from .backend import keras
 from .check import check_model
 from .describe import loss_of
+from .trust import build, check
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,23 +25,27 @@ def rebuild(manifest: Manifest, read: Callable[[str], bytes]) -> Any:
     """
     if "architecture" not in manifest.model:
         raise _cannot_rebuild(manifest, "one of its layers has no get_config")
+    architecture = read("architecture")
+    compiled = read("compile") if "compile" in manifest.model else None
+    # Keras raises errors of many kinds at configs that it did not write.
     try:
-        model = keras.models.model_from_json(read("architecture").decode())
-    except (ValueError, TypeError, ImportError) as error:
-        raise _cannot_rebuild(manifest, _reason(error)) from error
-    if "compile" in manifest.model:
-        _compile_as(model, json.loads(read("compile")))
+        model = build(json.loads(architecture), [parameter.shape for parameter in manifest.parameters])
+    except Exception as error:
+        raise _cannot_rebuild(manifest, reason(error)) from error
+    if compiled is not None:
+        _compile_as(model, compiled)
     return model
 
 
-def _compile_as(model: Any, config: dict[str, Any]) -> None:
-    # A metric or optimiser of the user's own, which Keras cannot read back, is no reason to forget the loss.
-    for part in (config, {"loss": config.get("loss")}):
-        try:
-            model.compile_from_config(part)
-        except (ValueError, TypeError, ImportError):
-            continue
-        return
+def _compile_as(model: Any, compiled: bytes) -> None:
+    # A metric or optimiser of the user's own, which Keras cannot read back, or none is no reason to forget the loss.
+    for entries in (None, ("loss",)):
+        with suppress(Exception):
+            config = json.loads(compiled)
+            config = {key: config[key] for key in entries or config}
+            check(config)
+            model.compile_from_config(config)
+            return
 
 
 def copy_of(model: Any) -> Any:
@@ -51,7 +57,7 @@ def copy_of(model: Any) -> Any:
             copy = keras.models.clone_model(keras.Model(model.inputs[0], model.outputs[0]))
     except (NotImplementedError, TypeError, ValueError) as error:
         raise Unsupported(
-            f"model {model.name!r} cannot be copied ({_reason(error)}); give its layers a get_config"
+            f"model {model.name!r} cannot be copied ({reason(error)}); give its layers a get_config"
         ) from error
     if loss_of(model) is not None:
         copy.compile(loss=model.loss)
@@ -65,7 +71,7 @@ def _cannot_rebuild(manifest: Manifest, why: str) -> Unsupported:
     )
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     # Keras wraps what it found in advice that does not apply here.
     while error.__context__ is not None:
         error = error.__context__

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
 from ..errors import Unsupported
-from ..record import PROBE_SIZE, Probe, Recording
+from ..record import PROBE_SIZE, Keep, Probe, Recording, Schedule
 from .backend import keras
 from .check import check_model, check_probe
-from .describe import describe, fit_arguments, running_fit
+from .describe import callers, describe, fit_arguments, running_fit
+from .random import random_state
 from .state import ModelState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
+    from ..record import Every
     from ..store import Exist
 
     Examples = tuple[ArrayLike, ArrayLike]
@@ -44,15 +46,31 @@ class Recorder(keras.callbacks.Callback):
         Inputs and targets (example, ...) that the run is looked at with, usually the training data. More than
         `probe_size` examples are sampled: with a fixed seed, every class in its proportion.
     every
-        Which moments are kept: "epoch", "5 epochs", or within epochs "step", "100 steps".
+        Which moments are kept: "epoch", "5 epochs", or within epochs "step", "100 steps", "log" (ten steps for each
+        power of ten, and epochs); several of these with commas; epochs such as [1, 2, 5], {"steps": [...]}; or a
+        function of the steps and epochs done. By default "epoch", or "log" where an epoch has 1,000 steps or more. The
+        first and the last state are always kept.
     validation
         A second probe of held-out examples.
     hyperparameters
         Entries to add to those that are read from the model, its optimiser and `fit`.
     exist
-        What to do if the path holds a run: "error", "replace" it, or "resume" it.
+        What to do if the path holds a run: "error", "replace" it, or "resume" it. A training that is resumed with an
+        `initial_epoch` before the last frame takes over from there: what was recorded of later steps does not count
+        any more. Without one it goes on from the last frame.
     class_names
         Names of the classes in the order of their labels.
+    scalars
+        "frame": losses and metrics are logged with frames. "step": after each step as well, as Keras reports them
+        there: means since the epoch began.
+    budget
+        The most bytes that the run may have, such as "2GB". Frames of the past are then left out evenly.
+    dtype
+        "float16" or "bfloat16" stores weights in half the space, rounded. Not the training state.
+    compressed
+        Compress frames without loss, where that pays.
+    state
+        Keep with each frame what training needs to go on from it: `netlapse.keras.restore`.
 
     Raises RunError for a path that cannot be recorded to, and BadProbe, at the latest when `fit` begins, for a probe
     that does not fit the model.
@@ -63,12 +81,17 @@ class Recorder(keras.callbacks.Callback):
         path: str | Path,
         *,
         probe: Examples,
-        every: str = "epoch",
+        every: Every | None = None,
         validation: Examples | None = None,
         hyperparameters: Mapping[str, Any] | None = None,
         exist: Exist = "error",
         class_names: Sequence[str] | None = None,
         probe_size: int = PROBE_SIZE,
+        scalars: Literal["frame", "step"] = "frame",
+        budget: int | str | None = None,
+        dtype: Literal["float16", "bfloat16"] | None = None,
+        compressed: bool = False,
+        state: bool = False,
     ) -> None:
         super().__init__()
         self._probe = Probe.of(probe, "probe", probe_size)
@@ -77,19 +100,32 @@ class Recorder(keras.callbacks.Callback):
             path,
             probe=self._probe,
             validation=self._validation,
-            every=every,
+            every="epoch" if every is None else every,
             exist=exist,
             class_names=class_names,
+            keep=Keep(scalars, budget, dtype, compressed, state),
         )
+        self._every = every
         self._extra = dict(hyperparameters or {})
-        self._by_step = self.recording.schedule.by_step
-        # Frames within epochs need the state after each batch. Otherwise Keras need not wait for us.
-        self.async_safe = not self._by_step
         # Steps and epochs before the running epoch, the batches done in it as Keras counts them, and its length.
         self._steps = self._epochs = 0
         self._counts = [0]
         self._epoch_length = 0
         self._at_start = True
+        self._random: dict[str, NDArray[Any]] = {}
+
+    @property
+    def async_safe(self) -> bool:
+        """Whether Keras need not wait for us after each batch. It asks when `fit` begins."""
+        if self._every is None:
+            iterator = next((fit.f_locals.get("epoch_iterator") for fit in callers("fit")), None)
+            self.recording.schedule = Schedule.for_epochs_of(getattr(iterator, "num_batches", None))
+        return not self._by_step
+
+    @property
+    def _by_step(self) -> bool:
+        """Whether something is kept within epochs."""
+        return self.recording.schedule.by_step or self.recording.keep.scalars == "step"
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Open the run."""
@@ -123,10 +159,15 @@ class Recorder(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Before the first epoch, keep the state before training."""
+        if self.recording.keep.state:
+            self._random = random_state()
         if self._at_start:
             self._at_start = False
-            self._epochs = max(self._epochs, epoch)
-            self.recording.frame(self._steps, self._epochs, self._state.weights, self._logged)
+            if epoch:
+                self.recording.rewind(epoch)
+                self._steps = min(self._steps, self.recording.step)
+                self._epochs = max(math.ceil(self.recording.epoch), epoch)
+            self.recording.frame(self._steps, self._epochs, self._state.weights, self._logged, self._training_state)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Count the batch, and keep the state if its step is due."""
@@ -139,10 +180,13 @@ class Recorder(keras.callbacks.Callback):
         self._counts = [done]
         # An epoch is whole when Keras says so, and may be longer than the last.
         epoch = self._epochs + done / max(self._epoch_length, done + 1)
-        if any(self.recording.schedule.due_step(step) for step in news):
-            self.recording.frame(self._steps + done, epoch, self._state.weights, self._scalars(logs))
+        if any(self.recording.schedule.due_step(step, epoch) for step in news):
+            self.recording.frame(
+                self._steps + done, epoch, self._state.weights, self._scalars(logs), self._training_state
+            )
         else:
-            self.recording.pass_by(self._steps + done, epoch)
+            dense = self.recording.keep.scalars == "step"
+            self.recording.pass_by(self._steps + done, epoch, self._scalars(logs) if dense else None)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Keep the state if this epoch is due or the last."""
@@ -153,14 +197,20 @@ class Recorder(keras.callbacks.Callback):
         # Not left to the end of training: other callbacks may restore earlier weights there.
         is_last = epoch + 1 == self._told("epochs") or self.model.stop_training
         self._logged = self._scalars(logs)
-        if is_last or self.recording.schedule.due_epoch(self._epochs):
-            self.recording.frame(self._steps, self._epochs, self._state.weights, self._logged)
+        if self.recording.keep.state:
+            self._random = random_state()
+        if is_last or self.recording.schedule.due_epoch(self._steps, self._epochs):
+            self.recording.frame(self._steps, self._epochs, self._state.weights, self._logged, self._training_state)
         else:
-            self.recording.pass_by(self._steps, self._epochs)
+            self.recording.pass_by(self._steps, self._epochs, self._logged)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Keep the last state and close the run."""
-        self.recording.end(self._state.weights, self._logged)
+        self.recording.end(self._state.weights, self._logged, self._training_state)
+
+    def _training_state(self) -> dict[str, NDArray[Any]]:
+        """What `restore` needs: the random state is that at the beginning of the epoch, which orders its batches."""
+        return {**self._state.other_variables(), **self._random, "batches": np.array(self._batches)}
 
     def _scalars(self, logs: Mapping[str, Any] | None) -> dict[str, float]:
         found = {name: float(value) for name, value in (logs or {}).items() if isinstance(value, _NUMBER)}

@@ -23,7 +23,7 @@ class ModelState:
     def __init__(self, model: Any) -> None:
         self._model = model
         self._optimizer = optimizer_of(model)
-        self._variables = {name: variable for name, (_, variable) in parameters_of(model).items()}
+        self.variables = {name: variable for name, (_, variable) in parameters_of(model).items()}
         self._rate = getattr(self._optimizer, "learning_rate", None)
         kept = {
             "trainable_variables": model.trainable_variables,
@@ -34,15 +34,22 @@ class ModelState:
         self._places = {
             id(variable): (kind, index) for kind, variables in kept.items() for index, variable in enumerate(variables)
         }
-        self._weight_places = [(name, *self._places[id(variable)]) for name, variable in self._variables.items()]
+        weights = {id(variable) for variable in self.variables.values()}
+        # The optimiser's, and the states of random generators such as that of a Dropout layer.
+        others = [*kept["optimizer_variables"], *(v for v in model.non_trainable_variables if id(v) not in weights)]
+        self.others = {f"{number:03d} {variable.path}": variable for number, variable in enumerate(others)}
+        self._weight_places = [(name, *self._places[id(variable)]) for name, variable in self.variables.items()]
 
     def weights(self) -> dict[str, NDArray[Any]]:
-        """A copy of all weights, by parameter. What NumPy has no type for (bfloat16) becomes float32."""
+        """All weights, by parameter, to be copied before training goes on."""
         state = self._within_epoch()
         if state is None:
-            return {name: _copy(variable) for name, variable in self._variables.items()}
-        # A copy, because the trainer gives the memory of its arrays to the next step.
-        return {name: _plain(np.array(state[kind][index])) for name, kind, index in self._weight_places}
+            return {name: _value(variable) for name, variable in self.variables.items()}
+        return {name: _plain(np.asarray(state[kind][index])) for name, kind, index in self._weight_places}
+
+    def other_variables(self) -> dict[str, NDArray[Any]]:
+        """The optimiser's variables and the states of the layers' random generators, to be copied likewise."""
+        return {name: self._read(variable) for name, variable in self.others.items()}
 
     def learning_rate(self) -> float | None:
         """The learning rate of the step that led here, or before training that of the first; None if there is none."""
@@ -58,18 +65,18 @@ class ModelState:
     def _read(self, variable: Any) -> NDArray[Any]:
         state = self._within_epoch()
         if state is None:
-            return _copy(variable)
+            return _value(variable)
         kind, index = self._places[id(variable)]
-        return np.array(state[kind][index])
+        return _plain(np.asarray(state[kind][index]))
 
     def _within_epoch(self) -> dict[str, Any] | None:
         state = getattr(self._model, "_jax_state", None)
         return state if state and not self._model._jax_state_synced else None
 
 
-def _copy(variable: Any) -> NDArray[Any]:
-    return _plain(np.array(keras.ops.convert_to_numpy(variable.value)))
+def _value(variable: Any) -> NDArray[Any]:
+    return _plain(np.asarray(keras.ops.convert_to_numpy(variable.value)))
 
 
 def _plain(array: NDArray[Any]) -> NDArray[Any]:
-    return array if array.dtype.kind in "biufc" else array.astype(np.float32)
+    return array if array.dtype.kind in "biufc" or array.dtype.name == "bfloat16" else array.astype(np.float32)

@@ -3,5 +3,7 @@
 from .probe import PROBE_SIZE as PROBE_SIZE
 from .probe import Probe as Probe
 from .recording import Description as Description
+from .recording import Keep as Keep
 from .recording import Recording as Recording
+from .schedule import Every as Every
 from .schedule import Schedule as Schedule

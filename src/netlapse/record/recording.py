@@ -7,19 +7,21 @@ import uuid
 import warnings
 import weakref
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from ..errors import RunError
-from ..store import Exist, Frame, Manifest, Run, Writer, is_run
+from ..store import Exist, Frame, Manifest, Run, Writer, folder_of, is_run, parse_size
 from .interrupt import InterruptGuard
-from .schedule import Schedule
+from .schedule import Every, Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -46,12 +48,46 @@ class Description:
     model_files: dict[str, bytes]
 
 
+@dataclass(frozen=True)
+class Keep:
+    """What is kept of each moment, and how.
+
+    `scalars` are logged at each "frame" or at each "step". `budget` is the most bytes that the run may have. `dtype`
+    ("float16", "bfloat16") stores weights in fewer bits, `compressed` all arrays without loss. `state` adds what
+    training needs to go on from any frame.
+    """
+
+    scalars: Literal["frame", "step"] = "frame"
+    budget: int | str | None = None
+    dtype: str | None = None
+    compressed: bool = False
+    state: bool = False
+
+    def __post_init__(self) -> None:
+        if self.scalars not in ("frame", "step"):
+            raise ValueError(f'scalars={self.scalars!r}: pass "frame" or "step"')
+        if self.dtype not in (None, "float16", "bfloat16"):
+            raise ValueError(
+                f'dtype={self.dtype!r}: pass "float16" or "bfloat16", or nothing to store weights as they are'
+            )
+        if self.dtype and self.state:
+            raise ValueError("state=True keeps weights as they are, so that training can go on: leave dtype out")
+        if self.budget is not None:
+            parse_size(self.budget)
+
+    @property
+    def storage(self) -> dict[str, Any]:
+        """The entries of the manifest."""
+        return {"dtype": self.dtype, "compressed": self.compressed}
+
+
 class Recording:
     """Frames of one training on their way to a run.
 
     An adapter calls `begin` when training starts, `frame` when a moment is due, `pass_by` when one is not, and `end`
     when training ends, all from one thread; several trainings in a row make one run whose clock continues. A disk that
-    fails stops the recording, never the training: one warning says what is safe.
+    fails stops the recording, never the training: one warning says what is safe. A disk that is too slow makes the
+    training wait, and a warning says for how long.
     """
 
     def __init__(
@@ -60,23 +96,26 @@ class Recording:
         *,
         probe: Probe,
         validation: Probe | None = None,
-        every: str = "epoch",
+        every: Every = "epoch",
         exist: Exist = "error",
         class_names: Sequence[str] | None = None,
+        keep: Keep | None = None,
     ) -> None:
         if exist not in ("error", "replace", "resume"):
             raise ValueError(f'exist={exist!r}: pass "error", "replace" or "resume"')
-        self.path = Path(path)
-        if exist == "error":
-            Writer.refuse_existing(self.path)
+        self.folder = folder_of(path)
         self.schedule = Schedule.parse(every)
+        self.keep = keep or Keep()
+        if exist == "error":
+            Writer.refuse_existing(self.folder)
         self.step, self.epoch = 0, 0.0
         self._probe, self._validation = probe, validation
         self._class_names = list(class_names) if class_names is not None else None
         self._exist: Exist = exist
         self._writer: Writer | None = None
-        self._held: list[Frame] = []
         self._recorded_step = -1
+        self._amendable = False
+        self._past: Run | None = None
         self._failed = False
         self._guard = InterruptGuard(self)
         self._abandoned: weakref.finalize[..., Recording] | None = None
@@ -88,6 +127,11 @@ class Recording:
         """Frames of the run that no crash can take any more."""
         return self._writer.durable if self._writer else 0
 
+    @property
+    def waited(self) -> float:
+        """Seconds for which the training has waited for the disk."""
+        return self._writer.waited if self._writer else 0.0
+
     def begin(self, description: Callable[[], Description]) -> None:
         """Start recording, or go on after an earlier training. Raises RunError if the run cannot be written."""
         if self._failed:
@@ -96,28 +140,47 @@ class Recording:
             if self._writer is None:
                 self._open(description())
             elif self._writer.closed:
-                self._take_up(Writer.resume(self.path))
+                self._resume()
         except OSError as error:
             if self._writer is None:
                 raise RunError(
-                    f"cannot record to {self.path}: {error}; choose a path on a disk that can be written"
+                    f"cannot record to {self.folder}: {error}; choose a path that can be written, or make room"
                 ) from error
             self._fail(error)
         else:
             self._guard.set()
 
     def _open(self, description: Description) -> None:
-        if self._exist != "resume" or not is_run(self.path):
+        if self._exist != "resume" or not is_run(self.folder):
             self._take_up(self._create(description))
             return
-        run = Run(self.path)
+        run = Run(self.folder)
         _refuse_other_network(run.manifest, description)
-        self._take_up(Writer.resume(self.path))
+        self._resume()
         run.refresh()
         if len(run):
+            self._past = run
             self.step, self.epoch = int(run.steps[-1]), float(run.epochs[-1])
             self._recorded_step = self.step
-            self._began = self._clock() - float(run.times[-1])
+            self._began = self._clock() - float(np.nan_to_num(run.times[-1]))
+
+    def rewind(self, epoch: float) -> None:
+        """The training goes on from this epoch, as after it was restored from a checkpoint.
+
+        Where that is before the last frame of the run that is resumed, what follows is recorded again, and the frames
+        of these steps do not count any more. Only before the first frame of a training.
+        """
+        if self._past is not None and epoch < self.epoch:
+            # Between frames, steps go with epochs.
+            self.step = round(float(np.interp(epoch, self._past.epochs, self._past.steps)))
+            self.epoch = epoch
+            self._recorded_step = -1
+
+    def _budget(self) -> int | None:
+        return None if self.keep.budget is None else parse_size(self.keep.budget)
+
+    def _resume(self) -> None:
+        self._take_up(Writer.resume(self.folder, budget=self._budget()))
 
     def _create(self, description: Description) -> Writer:
         arrays = {
@@ -140,7 +203,7 @@ class Recording:
             entry["class_names"] = self._class_names
         manifest = Manifest(
             id=uuid.uuid4().hex,
-            name=self.path.resolve().name,
+            name=self.folder.name,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             status="recording",
             netlapse=version("netlapse"),
@@ -153,96 +216,130 @@ class Recording:
             model=description.model,
             probe=entry,
             schedule=str(self.schedule),
+            storage=self.keep.storage,
         )
         return Writer.create(
-            self.path,
+            self.folder,
             manifest,
             probe=arrays,
             model=description.model_files,
             replace_existing=self._exist == "replace",
+            budget=self._budget(),
         )
 
     def _take_up(self, writer: Writer) -> None:
         self._writer = writer
+        self._amendable = False
         if self._abandoned is not None:
             self._abandoned.detach()
         # When the process or the recorder goes without a word, what waits is still written and the run says so.
-        self._abandoned = weakref.finalize(self, _close_abandoned, writer, self._held, self._guard)
+        self._abandoned = weakref.finalize(self, _close_abandoned, writer, self._guard)
 
-    def frame(self, step: int, epoch: float, weights: Callable[[], Weights], scalars: Mapping[str, float]) -> None:
-        """Record the state after `step` steps and `epoch` epochs. `weights` is called only if it is kept.
+    def frame(
+        self,
+        step: int,
+        epoch: float,
+        weights: Callable[[], Weights],
+        scalars: Mapping[str, float],
+        state: Callable[[], Weights] | None = None,
+    ) -> None:
+        """Record the state after `step` steps and `epoch` epochs. `weights` and `state` are called only if it is kept.
 
-        A step is kept once. With a schedule in steps, a second call for the latest step adds what was logged since,
-        such as an epoch's validation loss.
+        Their arrays are copied before this returns. A step is kept once. With a schedule in steps, a second call for
+        the latest step adds what was logged since, such as an epoch's validation loss.
         """
         self.step, self.epoch = step, epoch
-        if self._writer is None or self._failed:
+        if step == self._recorded_step:
+            if self._amendable:
+                self._write(lambda writer: writer.amend(epoch, _plain(scalars)))
             return
-        with self._guard:
-            if self._held and self._held[0].step == step:
-                held = self._held[0]
-                self._held[0] = replace(held, epoch=epoch, scalars={**held.scalars, **scalars})
-            elif step != self._recorded_step:
-                logged = {name: float(value) for name, value in scalars.items()}
-                frame = Frame(step, epoch, self._clock() - self._began, weights(), logged)
-                self._recorded_step = step
-                self._let_go()
-                # Within epochs it is held until the next step: the end of the epoch may have something to add to it.
-                self._held.append(frame)
-                if not self.schedule.by_step:
-                    self._let_go()
+        if self._write(
+            lambda writer: writer.append(
+                Frame(step, epoch, self._now, weights(), _plain(scalars), state() if state and self.keep.state else {}),
+                # The end of the epoch may have something to add.
+                amendable=self.schedule.by_step,
+            )
+        ):
+            self._recorded_step = step
+            self._amendable = self.schedule.by_step
 
-    def pass_by(self, step: int, epoch: float) -> None:
-        """Note a moment that is no frame, so that the clock is right if training ends here."""
+    def pass_by(self, step: int, epoch: float, scalars: Mapping[str, float] | None = None) -> None:
+        """Note a moment that is no frame: the clock is right if training ends here. Logs its scalars if asked to."""
         self.step, self.epoch = step, epoch
-        if self._writer is None or self._failed or self._writer.closed:
-            return
-        with self._guard:
-            if self._held and self._held[0].step != step:
-                self._let_go()
-            try:
-                self._writer.flush_if_due()
-            except OSError as error:
-                self._fail(error)
+        if step != self._recorded_step:
+            self._amendable = False
+            self._write(Writer.settle)
+        if scalars and self.keep.scalars == "step":
+            self._write(lambda writer: writer.log(step, epoch, self._now, _plain(scalars)))
 
-    def _let_go(self) -> None:
-        while self._held and self._writer is not None and not self._failed:
+    @property
+    def _now(self) -> float:
+        return self._clock() - self._began
+
+    def _write(self, act: Callable[[Writer], None]) -> bool:
+        """Do this to the writer, if the recording has not stopped. Returns whether it was done."""
+        if self._writer is None or self._failed:
+            return False
+        with self._guard:
             try:
                 if self._writer.closed:  # interrupted, and yet the training goes on
-                    self._take_up(Writer.resume(self.path))
+                    self._resume()
                     self._guard.set()
-                self._writer.append(self._held[0])
-                del self._held[0]
-            except (OSError, RunError) as error:
+                act(self._writer)
+            except (OSError, RunError, MemoryError) as error:
                 self._fail(error)
+                return False
+        return True
 
-    def end(self, weights: Callable[[], Weights], scalars: Mapping[str, float]) -> None:
+    def end(
+        self,
+        weights: Callable[[], Weights],
+        scalars: Mapping[str, float],
+        state: Callable[[], Weights] | None = None,
+    ) -> None:
         """The training is over: keep its last state, and close the run."""
-        self.frame(self.step, self.epoch, weights, scalars)
+        self.frame(self.step, self.epoch, weights, scalars, state)
         self.close("complete")
 
     def close(self, status: Status) -> None:
         """Write what waits and close the run with this status. Closing twice does nothing."""
         with self._guard:
-            self._let_go()
-            if self._writer is not None and not self._failed:
+            self._amendable = False
+            if self._writer is not None and not self._failed and not self._writer.closed:
                 try:
                     self._writer.close(status)
                 except OSError as error:
                     self._fail(error)
+                else:
+                    self._say_how_long_it_took(self._writer)
         self._guard.unset()
+
+    def _say_how_long_it_took(self, writer: Writer) -> None:
+        if writer.waited >= _LONG_WAIT:
+            warnings.warn(
+                f"recording to {self.folder} could not keep up: the training waited {writer.waited:.1f} s for it. Every"
+                " frame is kept. Record to a faster disk, or less (every=, dtype=, compressed=True)",
+                stacklevel=2,
+            )
 
     def _fail(self, error: Exception) -> None:
         assert self._writer is not None
         self._failed = True
-        self._held.clear()
-        with suppress(OSError):
+        with suppress(OSError, RunError, MemoryError):
             self._writer.close("interrupted")
         warnings.warn(
-            f"recording to {self.path} has stopped: {error}. Training goes on. The first {self._writer.durable} frames"
-            ' are safe and can be opened; make room and record to a new path, or continue with exist="resume"',
+            f"recording to {self.folder} has stopped: {error}. Training goes on. The first {self._writer.durable}"
+            ' frames are safe and can be opened; make room and record to a new path, or continue with exist="resume"',
             stacklevel=2,
         )
+
+
+# Seconds of waiting for the disk that a user should hear of.
+_LONG_WAIT = 1.0
+
+
+def _plain(scalars: Mapping[str, float]) -> dict[str, float]:
+    return {name: float(value) for name, value in scalars.items()}
 
 
 def _refuse_other_network(recorded: Manifest, description: Description) -> None:
@@ -256,14 +353,9 @@ def _refuse_other_network(recorded: Manifest, description: Description) -> None:
         )
 
 
-def _close_abandoned(writer: Writer, held: list[Frame], guard: InterruptGuard) -> None:
+def _close_abandoned(writer: Writer, guard: InterruptGuard) -> None:
     guard.unset()
     # Nobody is left to be told of an error; what is durable stays so. A forked child inherits the recorder, but its
     # writer is closed there.
     with suppress(OSError, RunError):
-        if not writer.closed:
-            try:
-                for frame in held:
-                    writer.append(frame)
-            finally:
-                writer.close("interrupted")
+        writer.close("interrupted")

@@ -38,7 +38,12 @@ def select(epochs: Float[np.ndarray, " frame"], wanted: Epochs, run: str) -> NDA
     several = np.atleast_1d(np.asarray(wanted, float))
     if len(several) == 0:
         raise MissingFrame(f"no epochs are asked for of run {run!r}; {_extent(epochs)}")
-    return np.array([_find(epochs, epoch, run) for epoch in several.tolist()], np.intp)
+    # Epochs within an epoch are fractions such as 12 + 17/125: meant is what prints alike.
+    found = np.minimum(np.searchsorted(epochs, several - _ALIKE), len(epochs) - 1)
+    missing = np.abs(epochs[found] - several) > _ALIKE
+    if missing.any() or np.isnan(several).any():
+        raise _missing(epochs, float(several[missing | np.isnan(several)][0]), run)
+    return found
 
 
 def nearest(epochs: Float[np.ndarray, " frame"], epoch: float) -> float:
@@ -46,15 +51,14 @@ def nearest(epochs: Float[np.ndarray, " frame"], epoch: float) -> float:
     return float(epochs[np.abs(epochs - epoch).argmin()])
 
 
-def _find(epochs: Float[np.ndarray, " frame"], epoch: float, run: str) -> int:
-    # Epochs within an epoch are fractions such as 12 + 17/125: meant is what prints alike.
-    found = np.flatnonzero(np.isclose(epochs, epoch, rtol=0, atol=1e-6))
-    if len(found):
-        return int(found[0])
+_ALIKE = 1e-6
+
+
+def _missing(epochs: Float[np.ndarray, " frame"], epoch: float, run: str) -> MissingFrame:
     below, above = epochs[epochs < epoch], epochs[epochs > epoch]
     near = [f"{value:g}" for value in (*below[-1:], *above[:1])]
-    verb = "nearest are " + " and ".join(near) if len(near) > 1 else f"nearest is {near[0]}"
-    raise MissingFrame(f"run {run!r} has no frame at epoch {epoch:g}; {verb} ({_extent(epochs)})")
+    verb = "nearest are " + " and ".join(near) if len(near) > 1 else f"nearest is {near[0] if near else 'none'}"
+    return MissingFrame(f"run {run!r} has no frame at epoch {epoch:g}; {verb} ({_extent(epochs)})")
 
 
 def _extent(epochs: Float[np.ndarray, " frame"]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .. import measures
-from ..errors import BadProbe, UnknownName, Unsupported
+from ..errors import BadProbe, DamagedRun, UnknownName, Unsupported
 from . import frames
 from .network import Tap
 
@@ -102,16 +102,29 @@ class Replay:
         """The recorded epoch nearest to this one."""
         return frames.nearest(self.epochs, epoch)
 
+    def history(self) -> dict[str, Float[np.ndarray, " moment"]]:
+        """Everything that was logged, at every moment it was: see `Run.history`."""
+        return self.run.history()
+
     def recorded_epochs(self, epoch: Epochs = None) -> Float[np.ndarray, " frame"]:
         """The recorded epochs that are meant. Raises MissingFrame, naming the nearest, where there is no frame."""
         return self.epochs[self._select(epoch)]
 
     @cached_property
     def _probe(self) -> dict[str, NDArray[Any]]:
-        return self.run.probe()
+        probe = self.run.probe()
+        for split in ("train", "validation"):
+            pair = [probe.get(f"{split}/{kind}") for kind in ("inputs", "targets")]
+            arrays = [array for array in pair if array is not None]
+            fits = len({array.shape[:1] or None for array in arrays} - {None}) == (1 if arrays else 0)
+            if len(arrays) == 1 or not fits or any(array.dtype.kind not in "biuf" for array in arrays):
+                raise DamagedRun(f"the probe of run {self.name!r} holds no {split} examples with targets of their own")
+        return probe
 
     @cached_property
     def _network(self) -> Network:
+        # Without frames, nothing but the run's word says how large its network is.
+        self._select(None)
         return self._make_network(self.run.manifest, self.run.model_file)
 
     def inputs(self, split: Split = "train") -> Shaped[np.ndarray, "example ..."]:
@@ -240,7 +253,7 @@ class Replay:
         if (inputs is None) != (targets is None):
             raise BadProbe("pass both inputs and targets, or neither for the run's probe")
         if inputs is None or targets is None:
-            return self.inputs(), self.targets()
+            return self._examples(self.inputs()), self.targets()
         examples, wanted = self._examples(inputs), np.asarray(targets)
         if len(examples) != len(wanted):
             raise BadProbe(f"there are {len(examples)} inputs but {len(wanted)} targets; pass one target per example")
@@ -251,7 +264,7 @@ class Replay:
         return examples, wanted
 
     def _values(self, tap: Tap, epoch: Epochs, inputs: ArrayLike | None) -> NDArray[Any]:
-        examples = self.inputs() if inputs is None else self._examples(inputs)
+        examples = self._examples(self.inputs() if inputs is None else inputs)
         [values] = self._evaluate([tap], self._select(epoch), examples)
         return _unframe(values, epoch)
 

@@ -1,11 +1,14 @@
-"""The lock that keeps a run to one writer."""
+"""The lock that keeps a run in a folder of this machine to one writer."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import platform
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol
 
-from filelock import FileLock, Timeout
+import filelock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,14 +17,38 @@ if TYPE_CHECKING:
 _PATIENCE = 0.02
 
 
-class Lock:
-    """Held by the one writer of a run. The kernel frees it when the writer's process ends, however it ends.
+class Lock(Protocol):
+    """Held by the one writer of a run. A forked child does not inherit it."""
 
-    A forked child does not inherit it: there it is not held.
-    """
+    @property
+    def held(self) -> bool:
+        """Whether this process holds it through this object."""
+        ...
+
+    def acquire(self, patience: float) -> bool:
+        """Take the lock, trying again for this many seconds. Returns whether it is held now."""
+        ...
+
+    def release(self) -> None:
+        """Give the lock back."""
+        ...
+
+    def owner(self) -> str:
+        """Who holds it, in words."""
+        ...
+
+
+def myself() -> str:
+    """This process in words, for whoever finds the run taken."""
+    return f"process {os.getpid()} on {platform.node() or 'this machine'} since {time.strftime('%Y-%m-%d %H:%M:%S')}"
+
+
+class FileLock:
+    """A lock on a file. The kernel frees it when the writer's process ends, however it ends."""
 
     def __init__(self, path: Path) -> None:
-        self._lock = FileLock(path, thread_local=False)
+        self._path = path
+        self._lock = filelock.FileLock(path, thread_local=False)
         self._process = os.getpid()
 
     @property
@@ -33,8 +60,10 @@ class Lock:
         """Take the lock, trying again for this many seconds. Returns whether it is held now."""
         try:
             self._lock.acquire(timeout=patience, poll_interval=0.01)
-        except Timeout:
+        except filelock.Timeout:
             return False
+        with suppress(OSError):  # a full disk has no room for the name, but the lock holds
+            self._path.write_text(myself())
         return True
 
     def release(self) -> None:
@@ -42,15 +71,29 @@ class Lock:
         if self.held:
             self._lock.release()
 
+    def owner(self) -> str:
+        """Who holds it, in words."""
+        try:
+            return self._path.read_text()[:200] or "another process"
+        except (OSError, ValueError):
+            return "another process"
+
 
 def is_held(path: Path) -> bool:
-    """Whether some process holds the lock of this file now. A run that cannot be written to is held by nobody."""
-    if not path.exists():
-        return False
-    lock = Lock(path)
+    """Whether some process holds the lock of this file now."""
     try:
-        free = lock.acquire(_PATIENCE)
+        descriptor = os.open(path, os.O_RDONLY)
     except OSError:
         return False
-    lock.release()
-    return not free
+    try:
+        # The lock is freed with the descriptor. A reader of another user may ask too: it needs no right to write.
+        end = time.monotonic() + _PATIENCE
+        while not filelock.lock_descriptor(descriptor, blocking=False):
+            if time.monotonic() > end:
+                return True
+            time.sleep(_PATIENCE / 4)
+        return False
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)

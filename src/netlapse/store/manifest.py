@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal
+import math
+import re
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import xxhash
 
 from ..errors import DamagedRun, RunError
-from . import files
+from . import files, tensors
+from .folder import read as read_file
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from .folder import Buffer, Folder
 
 FORMAT = 1
 CHECKSUM = "xxh3_64"
@@ -43,12 +47,30 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Thinned:
+    """What was left out of a run to keep to a byte budget, or by hand.
+
+    Of the frames whose number is less than `below`, those are kept whose number is a multiple of `every`, the first and
+    the last. `dropped` counts the others.
+    """
+
+    every: int
+    below: int
+    dropped: int
+
+    def next_kept(self, number: int) -> int:
+        """The first number from this one on of a frame that was not left out."""
+        return min(-(-number // self.every) * self.every, max(number, self.below))
+
+
+@dataclass(frozen=True)
 class Manifest:
     """Everything about a run that is not a frame.
 
     `model` says how the network is rebuilt without the user's code: names of files under `model/` by their role.
     `probe` describes the examples in `probe.safetensors`; `schedule` says which frames were asked for. `checksums` are
-    those of the whole files of the probe and the model, by path within the run.
+    those of the whole files of the probe and the model, by path within the run. `storage` says how
+    weights are stored where it is not as they are, `thinned` which frames were left out since.
     """
 
     id: str
@@ -65,69 +87,179 @@ class Manifest:
     model: dict[str, str]
     probe: dict[str, Any]
     schedule: str
+    storage: dict[str, Any] = field(default_factory=dict[str, Any])
+    thinned: Thinned | None = None
     checksums: dict[str, str] = field(default_factory=dict[str, str])
     format: int = FORMAT
 
 
-def checksum(content: bytes) -> str:
+def checksum(*parts: Buffer) -> str:
     """XXH3 (64 bits, hex) of a whole file."""
-    return xxhash.xxh3_64_hexdigest(content)
+    digest = xxhash.xxh3_64()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
 
 
-def read(run: Path) -> Manifest:
+def read(folder: Folder) -> Manifest:
     """The manifest of the run in this folder. Entries that this version does not know are passed over.
 
     Raises RunError for a folder that is no run or was written by a newer netlapse, DamagedRun for one that
     was altered.
     """
-    path = run / files.MANIFEST
-    if not run.exists():
-        raise RunError(
-            f"{run} does not exist; record a run there first, or list the runs of a folder with `netlapse ls`"
-        )
-    if not path.is_file():
-        raise RunError(f"{run} is not a run: it has no {files.MANIFEST}; `netlapse ls {run}` lists the runs below it")
+    path = f"{folder}/{files.MANIFEST}"
     try:
-        raw = path.read_bytes()
+        raw = content_of(folder)
         content = json.loads(raw)
+        _require_plain(content)
         version = int(content["format"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamagedRun(f"{path} cannot be read as a run's manifest ({error}); restore it from a copy") from error
-    if version > FORMAT:
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if not folder.exists():
+            raise RunError(
+                f"{folder} does not exist; record a run there first, or list the runs of a folder with `netlapse ls`"
+            ) from error
         raise RunError(
-            f"{run} is written in run format {version} by netlapse {content.get('netlapse', '?')}; this netlapse reads"
-            f" formats up to {FORMAT}: upgrade it with `pip install --upgrade netlapse`"
-        )
-    stated = str(content.get(CHECKSUM, ""))
-    if stated and checksum(raw.replace(stated.encode(), _BLANK.encode(), 1)) != stated:
+            f"{folder} is not a run: it has no {files.MANIFEST}; `netlapse ls {folder}` lists the runs below it"
+        ) from error
+    except (ConnectionError, PermissionError) as error:
+        raise RunError(f"{folder} cannot be read: {error}") from error
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError, RecursionError) as error:
+        raise DamagedRun(f"{path} cannot be read as a run's manifest ({error}); restore it from a copy") from error
+    stated = content.get(CHECKSUM, "")
+    if stated and (
+        not isinstance(stated, str)
+        or checksum(raw.replace(stated.encode(errors="replace"), _BLANK.encode(), 1)) != stated
+    ):
         raise DamagedRun(
             f"{path} is altered: its checksum does not match; restore it from a copy, or, if you meant to edit it,"
             f' remove its "{CHECKSUM}" entry'
         )
-    try:
-        entries = _known(Manifest, content)
-        entries["layers"] = tuple(Layer(**_known(Layer, layer)) for layer in content["layers"])
-        entries["parameters"] = tuple(
-            Parameter(**_known(Parameter, {**parameter, "shape": tuple(parameter["shape"])}))
-            for parameter in content["parameters"]
+    if version > FORMAT:
+        raise RunError(
+            f"{folder} is written in run format {version} by netlapse {content.get('netlapse', '?')}; this netlapse"
+            f" reads formats up to {FORMAT}: upgrade it with `pip install --upgrade netlapse`"
         )
-        return Manifest(**entries)
-    except (KeyError, TypeError) as error:
+    try:
+        return _manifest(content)
+    except (KeyError, TypeError, ValueError, AttributeError, MemoryError, RecursionError) as error:
         raise DamagedRun(f"{path} lacks or misstates an entry ({error}); restore it from a copy") from error
 
 
-def has_checksum(run: Path) -> bool:
+def content_of(folder: Folder) -> bytes:
+    """The bytes of `run.json`."""
+    return read_file(folder, files.MANIFEST, _LARGEST)
+
+
+def has_checksum(folder: Folder) -> bool:
     """Whether the manifest can be checked; it cannot after its checksum was removed for an edit."""
-    return CHECKSUM in json.loads((run / files.MANIFEST).read_bytes())
+    return CHECKSUM in json.loads(content_of(folder))
+
+
+def _manifest(content: dict[str, Any]) -> Manifest:
+    if max(len(content["layers"]), len(content["parameters"])) > _MOST_ENTRIES:
+        raise ValueError(f"more than {_MOST_ENTRIES:,} layers or parameters")
+    found = Manifest(
+        **_known(
+            Manifest,
+            {
+                **content,
+                "layers": tuple(Layer(**_known(Layer, layer)) for layer in content["layers"]),
+                "parameters": tuple(Parameter(**_known(Parameter, entry)) for entry in content["parameters"]),
+                "thinned": content.get("thinned") and Thinned(**_known(Thinned, content["thinned"])),
+            },
+        )
+    )
+    if found.status not in get_args(Status):
+        raise ValueError(f"its status is {found.status!r}")
+    if len({parameter.name for parameter in found.parameters}) != len(found.parameters):
+        raise ValueError("two parameters have the same name")
+    if found.thinned and not (0 < found.thinned.every < 2**53 and 0 <= found.thinned.below < 2**53):
+        raise ValueError("nobody thins so")
+    if found.storage.get("dtype") not in (None, *tensors.NAMES):
+        raise ValueError("its weights are stored in no dtype")
+    texts: list[Any] = [*found.versions.values(), *found.model.values(), *found.checksums.values()]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("a version, a file or a checksum is no text")
+    _check_probe(found.probe)
+    # Whoever wrote the run wrote these names: they must not lead out of it.
+    for name in (*found.model.values(), *(path.removeprefix(f"{files.MODEL}/") for path in found.checksums)):
+        if not _PLAIN_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of a file of a run")
+    return found
+
+
+# No more is believed to be a manifest; those of thousands of layers have a few MB.
+_LARGEST = 64 * 2**20
+_MOST_ENTRIES = 100_000
+_DEEPEST = 50
+
+
+def _require_plain(content: Any) -> None:
+    """Raise ValueError for what could be read but not be handled or written again: deep nesting, infinity and NaN."""
+    level: list[Any] = [content]
+    for _ in range(_DEEPEST):
+        if any(isinstance(entry, float) and not math.isfinite(entry) for entry in level):
+            raise ValueError("a number is not finite")
+        level = list(chain.from_iterable(map(_entries, level)))
+    if level:
+        raise ValueError("it is nested too deeply")
+
+
+def _entries(entry: Any) -> Any:
+    if isinstance(entry, dict):
+        return cast("dict[str, Any]", entry).values()
+    return cast("list[Any]", entry) if isinstance(entry, list) else ()
+
+
+def _check_probe(probe: dict[str, Any]) -> None:
+    for kind in ("", "validation_"):
+        counts = [probe.get(f"{kind}{name}") for name in ("examples", "drawn_from")]
+        if not all(type(count) is int for count in counts) and (not kind or counts != [None, None]):
+            raise ValueError(f"the probe has {counts} examples")
+    names: Any = probe.get("class_names", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in cast("list[Any]", names)):
+        raise ValueError("the names of the classes are no texts")
+
+
+_PLAIN_NAME = re.compile(r"\w[\w.-]{0,100}", re.ASCII)
 
 
 def _known(kind: type[Any], content: dict[str, Any]) -> dict[str, Any]:
-    return {entry.name: content[entry.name] for entry in fields(kind)}
+    """The entries that this version knows, each of the type it is declared with."""
+    known: dict[str, Any] = {}
+    for entry in fields(kind):
+        optional = entry.default is not MISSING or entry.default_factory is not MISSING
+        if optional and entry.name not in content:
+            continue
+        value = content[entry.name]
+        if entry.name == "shape":
+            value = tensors.shape_of(value)
+        # For Python, true is an integer.
+        if not isinstance(value, _TYPES[entry.type]) or (isinstance(value, bool) and str(entry.type).startswith("int")):
+            raise TypeError(f"{entry.name} is {value!r:.40}")
+        known[entry.name] = value
+    return known
 
 
-def write(run: Path, manifest: Manifest) -> None:
+_TYPES: dict[Any, Any] = {
+    "str": str,
+    "str | None": str | None,
+    "int": int,
+    "int | None": int | None,
+    "bool": bool,
+    "Status": str,
+    "dict[str, str]": dict,
+    "dict[str, Any]": dict,
+    "tuple[int, ...]": tuple,
+    "tuple[Layer, ...]": tuple,
+    "tuple[Parameter, ...]": tuple,
+    "Thinned | None": Thinned | None,
+}
+
+
+def write(folder: Folder, manifest: Manifest) -> None:
     """Put the manifest in place, whole and durably."""
     # NaN is no JSON: hyper-parameters are made plain before they come here, and a slip must not go unseen.
     # The checksum comes first, so that its place among equal texts is known; it is taken with zeros in that place.
     content = json.dumps({CHECKSUM: _BLANK, **asdict(manifest)}, indent=1, allow_nan=False).encode()
-    files.place(run / files.MANIFEST, content.replace(_BLANK.encode(), checksum(content).encode(), 1))
+    folder.place(files.MANIFEST, [content.replace(_BLANK.encode(), checksum(content).encode(), 1)])
