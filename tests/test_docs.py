@@ -23,8 +23,9 @@ def execute(code: str, folder: Path) -> str:
 
 
 def test_the_readme_example_runs(tmp_path):
-    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    execute(code, tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    execute("\n".join(blocks), tmp_path)
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == {"tanh", "kept"}
     assert {path.name for path in tmp_path.iterdir()} == {"runs", "tanh-60.png", "tanh.mp4"}
 
 
