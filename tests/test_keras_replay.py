@@ -677,7 +677,9 @@ class Scale(layers.Layer):
         self.start = start
 
     def build(self, shape):
-        self.factor = self.add_weight(shape=(shape[-1],), initializer=keras.initializers.Constant(self.start))
+        self.factor = self.add_weight(
+            name="factor", shape=(shape[-1],), initializer=keras.initializers.Constant(self.start)
+        )
 
     def call(self, inputs):
         return inputs * self.factor
@@ -703,7 +705,7 @@ def test_a_layer_of_the_users_own_needs_the_model(tmp_path):
     data = parabolas(30)
     model = build_scaled(Scale(2.0))
     replay = record(model, tmp_path / "run", data)
-    assert replay.weights(f"{replay.layers[1].name}/variable").shape[1:] == (3,)
+    assert replay.weights(f"{replay.layers[1].name}/factor").shape[1:] == (3,)
     with pytest.raises(Unsupported, match=r"cannot rebuild by itself .*Scale.*netlapse\.open\(path, model="):
         replay.outputs()
     before = [w.copy() for w in model.get_weights()]
@@ -713,7 +715,7 @@ def test_a_layer_of_the_users_own_needs_the_model(tmp_path):
         np.testing.assert_allclose(replay.outputs(1), model.predict(data[0], verbose=0), **NEAR)
         np.testing.assert_allclose(replay.losses(1).mean(), model.evaluate(*data, verbose=0), **NEAR)
         hidden, scaled = (replay.activations(layer.name, 1) for layer in replay.layers[:2])
-        factor = replay.weights(f"{replay.layers[1].name}/variable", 1)
+        factor = replay.weights(f"{replay.layers[1].name}/factor", 1)
         np.testing.assert_allclose(scaled, hidden * factor, **NEAR)
         np.testing.assert_allclose(replay.model(1).predict(data[0], verbose=0), replay.outputs(1), **NEAR)
     assert all(map(np.array_equal, before, model.get_weights()))
