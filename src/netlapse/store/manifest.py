@@ -6,7 +6,9 @@ import json
 import math
 import re
 from dataclasses import MISSING, asdict, dataclass, field, fields
+from functools import cache
 from itertools import chain
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import xxhash
@@ -198,17 +200,16 @@ def _require_plain(content: Any) -> None:
     """Raise ValueError for what could be read but not be handled or written again: deep nesting, infinity and NaN."""
     level: list[Any] = [content]
     for _ in range(_DEEPEST):
-        if any(isinstance(entry, float) and not math.isfinite(entry) for entry in level):
+        nested = [entry for entry in level if type(entry) in (dict, list)]
+        if not all(map(math.isfinite, (entry for entry in level if type(entry) is float))):
             raise ValueError("a number is not finite")
-        level = list(chain.from_iterable(map(_entries, level)))
+        level = list(chain.from_iterable(map(_entries, nested)))
     if level:
         raise ValueError("it is nested too deeply")
 
 
 def _entries(entry: Any) -> Any:
-    if isinstance(entry, dict):
-        return cast("dict[str, Any]", entry).values()
-    return cast("list[Any]", entry) if isinstance(entry, list) else ()
+    return cast("dict[str, Any]", entry).values() if isinstance(entry, dict) else cast("list[Any]", entry)
 
 
 def _check_probe(probe: dict[str, Any]) -> None:
@@ -227,25 +228,38 @@ _PLAIN_NAME = re.compile(r"\w[\w.-]{0,100}", re.ASCII)
 def _known(kind: type[Any], content: dict[str, Any]) -> dict[str, Any]:
     """The entries that this version knows, each of the type it is declared with."""
     known: dict[str, Any] = {}
-    for entry in fields(kind):
-        optional = entry.default is not MISSING or entry.default_factory is not MISSING
-        if optional and entry.name not in content:
+    for name, optional, types, is_count in _declared(kind):
+        if optional and name not in content:
             continue
-        value = content[entry.name]
-        if entry.name == "shape":
+        value = content[name]
+        if name == "shape":
             value = tensors.shape_of(value)
         # For Python, true is an integer.
-        if not isinstance(value, _TYPES[entry.type]) or (isinstance(value, bool) and str(entry.type).startswith("int")):
-            raise TypeError(f"{entry.name} is {value!r:.40}")
-        known[entry.name] = value
+        if not isinstance(value, types) or (is_count and isinstance(value, bool)):
+            raise TypeError(f"{name} is {value!r:.40}")
+        known[name] = value
     return known
+
+
+@cache
+def _declared(kind: type[Any]) -> list[tuple[str, bool, Any, bool]]:
+    """Name of each entry, whether it may be missing, its types, and whether it is a count."""
+    return [
+        (
+            entry.name,
+            entry.default is not MISSING or entry.default_factory is not MISSING,
+            _TYPES[entry.type],
+            str(entry.type).startswith("int"),
+        )
+        for entry in fields(kind)
+    ]
 
 
 _TYPES: dict[Any, Any] = {
     "str": str,
-    "str | None": str | None,
+    "str | None": (str, NoneType),
     "int": int,
-    "int | None": int | None,
+    "int | None": (int, NoneType),
     "bool": bool,
     "Status": str,
     "dict[str, str]": dict,
@@ -253,7 +267,7 @@ _TYPES: dict[Any, Any] = {
     "tuple[int, ...]": tuple,
     "tuple[Layer, ...]": tuple,
     "tuple[Parameter, ...]": tuple,
-    "Thinned | None": Thinned | None,
+    "Thinned | None": (Thinned, NoneType),
 }
 
 
