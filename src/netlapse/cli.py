@@ -311,8 +311,7 @@ def verify(paths: RunPaths) -> None:
             else Text(f"sound, {len(run)} frames")
         )
         console.print(Text.assemble(_text(f"{path}: "), found), soft_wrap=True)
-        for problem in problems:
-            console.print(_text(f"  {problem}"), soft_wrap=True)
+        _list(problems)
     if bad:
         raise typer.Exit(1)
 
@@ -345,7 +344,9 @@ def copy(
     copied = copy_run(source, target)
     problems = copied.verify()
     console.print(_text(f"copied {len(copied)} frames to {copied.path}"), soft_wrap=True)
-    _report(problems)
+    _list(problems)
+    if problems:
+        raise typer.Exit(1)
 
 
 @app.command(name="rm")
@@ -381,11 +382,9 @@ def prune(
     console.print(_text(f"kept {len(run)} of {before} frames of {path}"), soft_wrap=True)
 
 
-def _report(problems: Sequence[str]) -> None:
+def _list(problems: Sequence[str]) -> None:
     for problem in problems:
         console.print(_text(f"  {problem}"), soft_wrap=True)
-    if problems:
-        raise typer.Exit(1)
 
 
 def _text(value: object) -> Text:

@@ -16,6 +16,11 @@ FRAMES = "frames"
 SCALARS = "scalars"
 SEGMENT = ".safetensors"
 UNFINISHED = ".unfinished"
+# Where the files of a run are.
+FOLDERS = ("", MODEL, FRAMES, SCALARS)
+# All of a run but its lock, in the order in which it goes. The manifest is first, as it comes last: a folder is a run
+# only while all the rest is there.
+EVERYTHING = (MANIFEST, PROBE, FRAMES, SCALARS, MODEL)
 
 
 def segment_name(series: str, first: int) -> str:

@@ -43,7 +43,7 @@ def copy_run(source: str | Path | Folder, target: str | Path | Folder) -> Run:
             raise RunError(f"{here} changes faster than it can be copied; copy it once it is complete")
         there.place(files.MANIFEST, [content])
     except BaseException:
-        there.clear(files.PROBE, files.FRAMES, files.SCALARS, files.MODEL)
+        there.clear(*files.EVERYTHING)
         raise
     finally:
         lock.release()
@@ -71,8 +71,7 @@ def remove_run(path: str | Path | Folder) -> None:
         manifest.read(folder)  # says what is wrong
     lock = Writer.take_lock(folder)
     try:
-        # The manifest goes first: a folder is a run only while all the rest is there.
-        folder.clear(files.MANIFEST, files.PROBE, files.FRAMES, files.SCALARS, files.MODEL)
+        folder.clear(*files.EVERYTHING)
     finally:
         lock.release()
     folder.discard()

@@ -203,7 +203,7 @@ class Segment:
             or not all(name.startswith((WEIGHTS, STATE)) for name in self._packed)
         ):
             raise ValueError("its header contradicts itself")
-        if is_bomb(self.size, sum(dtype.itemsize * math.prod(shape) for dtype, shape in self._packed.values())):
+        if is_bomb(self.size, tensors.nbytes(self._packed)):
             raise ValueError("its compressed arrays would be larger than any that netlapse writes")
 
     def __len__(self) -> int:
@@ -238,7 +238,7 @@ class Segment:
     @property
     def frame_bytes(self) -> int:
         """Bytes of one frame's weights and state in memory."""
-        return sum(dtype.itemsize * math.prod(shape) for dtype, shape in self.layout.values())
+        return tensors.nbytes(self.layout)
 
     def read(self, name: str, low: int = 0, high: int | None = None) -> NDArray[Any]:
         """The tensor from its row `low` to `high`, as (frame, ...).

@@ -73,6 +73,11 @@ def plain(arrays: Mapping[str, NDArray[Any]]) -> Tensors:
     return {name: np.ascontiguousarray(array, array.dtype.newbyteorder("<")) for name, array in arrays.items()}
 
 
+def nbytes(layout: Layout) -> int:
+    """Bytes of arrays of these dtypes and shapes."""
+    return sum(dtype.itemsize * math.prod(shape) for dtype, shape in layout.values())
+
+
 def as_bytes(array: NDArray[Any]) -> memoryview:
     """The memory of a plain array; NumPy gives none for bfloat16."""
     return array.reshape(-1).view(np.uint8).data

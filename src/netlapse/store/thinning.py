@@ -36,8 +36,7 @@ def parse_size(size: int | str) -> int:
 
 def size_of(folder: Folder) -> int:
     """Bytes of all files of a run."""
-    below = ("", files.MODEL, files.FRAMES, files.SCALARS)
-    return sum(identity[2] for name in below for identity in folder.list(name).values())
+    return sum(identity[2] for name in files.FOLDERS for identity in folder.list(name).values())
 
 
 def thin(folder: Folder, run: Manifest, every: int) -> Manifest:

@@ -154,7 +154,7 @@ class Writer:
         lock = cls.take_lock(folder)
         try:
             description = replace(manifest.read(folder), status="recording")
-            for below in ("", files.MODEL, files.FRAMES, files.SCALARS):
+            for below in files.FOLDERS:
                 for name in folder.list(below):
                     if name.endswith(files.UNFINISHED):
                         folder.remove(f"{below}/{name}".lstrip("/"))
@@ -435,7 +435,7 @@ class _Series:
         self._given, self._given_state = (
             {n: (a.dtype, a.shape) for n, a in kind.items()} for kind in (frame.weights, frame.state)
         )
-        self.frame_bytes = sum(dtype.itemsize * math.prod(shape) for dtype, shape in layout.values())
+        self.frame_bytes = tensors.nbytes(layout)
         most = SEGMENT_FRAMES if layout else SEGMENT_SCALARS
         self.rows = min(max(1, SEGMENT_BYTES // max(1, self.frame_bytes)), most)
 
@@ -465,16 +465,11 @@ def _refuse(folder: Folder, replace_existing: bool) -> None:
         raise RunError(f"{folder} is not replaced, for it may be no run of netlapse: {error}, or delete it") from error
 
 
-def _clear(folder: Folder) -> None:
-    # The manifest goes first, as it comes last: a folder is a run only while all the rest is there.
-    folder.clear(files.MANIFEST, files.PROBE, files.FRAMES, files.SCALARS, files.MODEL)
-
-
 def _lay_out(
     folder: Folder, description: Manifest, probe: Mapping[str, NDArray[Any]], model: Mapping[str, bytes]
 ) -> Manifest:
     """Put everything but frames into the folder of a new run."""
-    _clear(folder)
+    folder.clear(*files.EVERYTHING)
     try:
         contents: dict[str, list[Buffer]] = {f"{files.MODEL}/{name}": [content] for name, content in model.items()}
         contents[files.PROBE] = tensors.encode(tensors.plain(probe), {})
@@ -484,7 +479,7 @@ def _lay_out(
         complete = replace(description, checksums=sums)
         manifest.write(folder, complete)
     except BaseException:
-        _clear(folder)  # so that the folder can be used once there is room
+        folder.clear(*files.EVERYTHING)  # so that the folder can be used once there is room
         raise
     return complete
 
