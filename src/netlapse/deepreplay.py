@@ -8,10 +8,8 @@ and some settings as attributes. Beside it lies the model as Keras 2 saved it.
 from __future__ import annotations
 
 import importlib
-import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +19,7 @@ from .keras.check import check_model, check_probe
 from .keras.describe import activation_name, describe, parameters_of
 from .keras.legacy import Keras2Model, rebuild_keras2, variables_of
 from .record import Probe
-from .store import Frame, Manifest, Writer, is_run
+from .store import Frame, Writer, is_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -186,21 +184,10 @@ def _content(training: _Training, model_file: Path) -> tuple[Probe, Description,
 def _write(
     out: Path, training: _Training, probe: Probe, description: Description, weights: dict[str, NDArray[np.float32]]
 ) -> None:
-    manifest = Manifest(
-        id=uuid.uuid4().hex,
-        name=out.resolve().name,
-        created=(training.created or datetime.now(UTC)).isoformat(timespec="seconds"),
-        status="recording",
-        netlapse=version("netlapse"),
-        framework=description.framework,
-        backend=description.backend,
-        versions=description.versions,
-        hyperparameters=description.hyperparameters,
-        layers=description.layers,
-        parameters=description.parameters,
-        model=description.model,
-        probe={"examples": len(probe.index), "drawn_from": probe.total},
-        schedule="epoch",
+    manifest = description.manifest(
+        out.resolve().name,
+        training.created or datetime.now(UTC),
+        {"examples": len(probe.index), "drawn_from": probe.total},
     )
     arrays = {"train/inputs": probe.inputs, "train/targets": probe.targets, "train/index": probe.index}
     writer = Writer.create(out, manifest, probe=arrays, model=description.model_files)

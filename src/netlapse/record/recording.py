@@ -47,6 +47,34 @@ class Description:
     model: dict[str, str]
     model_files: dict[str, bytes]
 
+    def manifest(
+        self,
+        name: str,
+        created: datetime,
+        probe: dict[str, Any],
+        *,
+        schedule: str = "epoch",
+        storage: dict[str, Any] | None = None,
+    ) -> Manifest:
+        """The manifest of a new run of this network, with an id of its own."""
+        return Manifest(
+            id=uuid.uuid4().hex,
+            name=name,
+            created=created.isoformat(timespec="seconds"),
+            status="recording",
+            netlapse=version("netlapse"),
+            framework=self.framework,
+            backend=self.backend,
+            versions=self.versions,
+            hyperparameters=self.hyperparameters,
+            layers=self.layers,
+            parameters=self.parameters,
+            model=self.model,
+            probe=probe,
+            schedule=schedule,
+            storage=storage or {},
+        )
+
 
 @dataclass(frozen=True)
 class Keep:
@@ -201,22 +229,8 @@ class Recording:
             }
         if self._class_names is not None:
             entry["class_names"] = self._class_names
-        manifest = Manifest(
-            id=uuid.uuid4().hex,
-            name=self.folder.name,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            status="recording",
-            netlapse=version("netlapse"),
-            framework=description.framework,
-            backend=description.backend,
-            versions=description.versions,
-            hyperparameters=description.hyperparameters,
-            layers=description.layers,
-            parameters=description.parameters,
-            model=description.model,
-            probe=entry,
-            schedule=str(self.schedule),
-            storage=self.keep.storage,
+        manifest = description.manifest(
+            self.folder.name, datetime.now(UTC), entry, schedule=str(self.schedule), storage=self.keep.storage
         )
         return Writer.create(
             self.folder,
