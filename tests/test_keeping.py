@@ -344,6 +344,21 @@ def test_a_training_that_goes_back_takes_over(tmp_path):
     assert (np.diff(run.times) >= 0).all()
 
 
+def test_what_was_logged_of_the_moment_gone_back_to_still_holds(tmp_path):
+    path = tmp_path / "run"
+    train(recording_at(path), 5, batches=4)
+    before = Run(path).scalar("loss")
+    recording = recording_at(path, exist="resume")
+    recording.begin(lambda: recording_description())
+    recording.rewind(3)
+    recording.frame(12, 3, lambda: weights(12), {"learning_rate": 0.1})
+    recording.frame(16, 4, lambda: weights(16), {})
+    recording.close("complete")
+    run = Run(path)
+    np.testing.assert_array_equal(run.scalar("loss"), [*before[:4], np.nan])
+    np.testing.assert_array_equal(run.scalar("learning_rate")[3:], [0.1, np.nan])
+
+
 def recording_description():
     from tests.test_record import description
 

@@ -36,11 +36,12 @@ _ROOMS = {
 }
 
 
-def open(path: str | Path, *, model: Any = None) -> Replay:  # noqa: A001 - `netlapse.open` reads as it should
+def open(path: str | Path, *, model: Any = None, loss: Any = None) -> Replay:  # noqa: A001
     """Open a recorded run, finished or still growing, for replay.
 
-    The network is rebuilt from the run without your code; where the framework cannot do that (custom layers or
-    losses), pass your compiled `model`. Only its architecture and loss are used, never its weights.
+    The network is rebuilt from the run without your code. Where the run does not hold it (`netlapse show` says why),
+    pass your own `model`: a Keras model, a torch module, or for JAX the `apply` function. Only its architecture is
+    used, never its weights. `loss`, as the recorder takes it, replaces the run's; a Keras model brings its own.
 
     Raises RunError for a folder that is not a run or is written in a newer format, DamagedRun for a manifest that
     cannot be read. Damaged frames are named in a warning and left out.
@@ -48,23 +49,27 @@ def open(path: str | Path, *, model: Any = None) -> Replay:  # noqa: A001 - `net
     from .replay import Replay
     from .store import Run
 
-    return Replay(Run(path), _network(model))
+    return Replay(Run(path), _network(model, loss))
 
 
-def _network(model: Any) -> Any:
+# The door through which the networks of a framework come.
+_DOORS = ("keras", "torch", "jax", "sklearn")
+
+
+def _network(model: Any, loss: Any) -> Any:
     # Imported when the first value is asked for: weights and curves need no framework.
     def make(manifest: Any, read: Any) -> Any:
-        if manifest.framework != "keras":
+        if manifest.framework not in _DOORS:
             raise errors.Unsupported(
-                f"run {manifest.name!r} was recorded in {manifest.framework!r}; this netlapse replays keras"
+                f"run {manifest.name!r} was recorded in {manifest.framework!r}; this netlapse replays"
+                f" {', '.join(_DOORS)}"
             )
-        if model is None:
+        if manifest.framework == "keras" and model is None:
             from .keras_backend import choose_backend
 
             choose_backend(manifest.backend)
-        from .keras.network import KerasNetwork
-
-        return KerasNetwork.of_run(manifest, read, model)
+        door = import_module(f".{manifest.framework}.network", __name__)
+        return door.network_of_run(manifest, read, model, loss)
 
     return make
 

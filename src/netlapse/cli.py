@@ -17,7 +17,7 @@ from .errors import DamagedRun, NetlapseError, printable
 
 # Nothing else that takes long is imported before it is needed: `netlapse ls` starts in a tenth of a second.
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from matplotlib.figure import Figure
     from rich.progress import Progress
@@ -201,18 +201,25 @@ def show(path: RunPath) -> None:
     fact("probe", f"{probe['examples']} of {probe['drawn_from']} examples")
     if "validation_examples" in probe:
         fact("validation", f"{probe['validation_examples']} of {probe['validation_drawn_from']} examples")
+    if "reason" in manifest.model:
+        fact("network", f"not in the run: {run.model_file('reason').decode(errors='replace')}")
     for name in run.scalars:
         fact(name, f"{run.scalar(name)[-1]:.6g} at the last frame")
     console.print(facts)
     layers = Table("layer", "type", "units", "activation", "parameters", title="Layers", title_justify="left", box=None)
+
+    def shapes_of(parameters: Iterable[Parameter]) -> str:
+        return ", ".join(f"{p.name} {list(p.shape)}{'' if p.trainable else ' (not trainable)'}" for p in parameters)
+
     own: dict[str, list[Parameter]] = {}
     for parameter in manifest.parameters:
         own.setdefault(parameter.layer, []).append(parameter)
     for layer in manifest.layers:
-        shapes = ", ".join(
-            f"{p.name} {list(p.shape)}{'' if p.trainable else ' (not trainable)'}" for p in own.pop(layer.name, ())
-        )
+        shapes = shapes_of(own.pop(layer.name, ()))
         layers.add_row(*map(_text, (layer.name, layer.type, layer.units or "", layer.activation or "", shapes)))
+    # Weights that belong to no one layer: of a layer that is applied several times, or of the network itself.
+    for name, parameters in own.items():
+        layers.add_row(_text(name), "", "", "", _text(shapes_of(parameters)))
     console.print(layers)
     settings = Table("hyper-parameter", "value", title="Hyper-parameters", title_justify="left", box=None)
     for key, value in manifest.hyperparameters.items():

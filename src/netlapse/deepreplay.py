@@ -189,8 +189,7 @@ def _write(
         training.created or datetime.now(UTC),
         {"examples": len(probe.index), "drawn_from": probe.total},
     )
-    arrays = {"train/inputs": probe.inputs, "train/targets": probe.targets, "train/index": probe.index}
-    writer = Writer.create(out, manifest, probe=arrays, model=description.model_files)
+    writer = Writer.create(out, manifest, probe=probe.arrays("train"), model=description.model_files)
     status: Status = "interrupted"
     try:
         for frame in _frames(training, weights):

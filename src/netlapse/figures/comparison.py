@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -105,7 +105,7 @@ class _Column:
 
 
 def _shared_domain(replays: Sequence[Replay]) -> Limits | None:
-    inputs = [replay.inputs() for replay in replays]
+    inputs: list[Any] = [replay.inputs() for replay in replays]
     # Networks of other inputs have no input plane: the measures say so where it is needed.
-    flat = all(part.ndim == 2 and part.shape[1] == 2 for part in inputs)
+    flat = all(np.ndim(part) == 2 and part.shape[1] == 2 for part in inputs)
     return plane.domain(np.concatenate(inputs)) if flat else None

@@ -69,7 +69,9 @@ class FeatureSpacePanel:
         names: Sequence[str] = CLASS_NAMES,
         title: str = "Feature space",
     ) -> None:
-        units = [f"{space.layer}, unit {number}" for number in (1, 2)]
+        # torch's Sequential calls its layers "0", "1", ...
+        name = f"layer {space.layer}" if space.layer.replace(".", "").isdecimal() else space.layer
+        units = [f"{name}, unit {number}" for number in (1, 2)]
         style_axes(ax, theme, title=title, xlabel=units[0], ylabel=units[1])
         self._plane = _Plane(ax, space.limits, theme, names)
         for patch, color in zip(self._plane.regions, (theme.negative, theme.positive), strict=True):

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ..errors import BadProbe
+from ..store.examples import count, each, flat, named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jaxtyping import Int, Shaped
-    from numpy.typing import ArrayLike, NDArray
+    from jaxtyping import Int
+    from numpy.typing import NDArray
+
+    from ..store import Arrays, Examples
 
 # Enough for smooth histograms and pictures, few enough that a replay of hundreds of epochs stays instant.
 PROBE_SIZE = 2000
@@ -24,16 +27,17 @@ _SEED = 0
 class Probe:
     """Inputs and targets of some examples, and where they stood in the data they were drawn from.
 
-    Shapes: inputs (example, ...), targets (example, ...), index (example,). `total` counts the examples given.
+    Shapes: inputs (example, ...), targets (example, ...), index (example,). `total` counts the examples given. Several
+    inputs or targets are arrays by name; those given as a list are named by their places, "0", "1", ...
     """
 
-    inputs: Shaped[np.ndarray, "example ..."]
-    targets: Shaped[np.ndarray, "example ..."]
+    inputs: Arrays
+    targets: Arrays
     index: Int[np.ndarray, " example"]
     total: int
 
     @classmethod
-    def of(cls, data: tuple[ArrayLike, ArrayLike], name: str, size: int = PROBE_SIZE) -> Probe:
+    def of(cls, data: tuple[Examples, Examples], name: str, size: int = PROBE_SIZE) -> Probe:
         """Check the examples and keep at most `size` of them, every class in its proportion.
 
         The sample is fixed by a seed of its own: the same data give the same probe.
@@ -43,21 +47,36 @@ class Probe:
             found = f"a tuple of {len(data)}" if isinstance(data, tuple) else type(data).__name__  # pyright: ignore
             raise BadProbe(f"{name} must be a pair (inputs, targets); found {found}")
         inputs, targets = (
-            _array(part, f"{name} {kind}") for part, kind in zip(data, ("inputs", "targets"), strict=True)
+            _arrays(part, f"{name} {kind}") for part, kind in zip(data, ("inputs", "targets"), strict=True)
         )
-        if len(inputs) != len(targets):
-            raise BadProbe(f"{name} has {len(inputs)} inputs but {len(targets)} targets; pass one target per example")
-        if inputs.size == 0 or targets.size == 0:
+        total = count(inputs)
+        if total != count(targets):
+            raise BadProbe(f"{name} has {total} inputs but {count(targets)} targets; pass one target per example")
+        if any(array.size == 0 for part in (inputs, targets) for array in named(part).values()):
             raise BadProbe(f"{name} is empty; pass at least one example")
         if size < 1:
             raise BadProbe(f"{name} would be sampled to {size} examples; pass a probe_size of at least 1")
-        index = _stratified(targets, size) if len(inputs) > size else np.arange(len(inputs))
-        return cls(inputs[index], targets[index], index, len(inputs))
+        index = _stratified(targets, size) if total > size else np.arange(total)
+        return cls(each(inputs, lambda array: array[index]), each(targets, lambda array: array[index]), index, total)
+
+    def arrays(self, split: str) -> dict[str, NDArray[Any]]:
+        """As the run keeps them."""
+        inputs, targets = flat(f"{split}/inputs", self.inputs), flat(f"{split}/targets", self.targets)
+        return {**inputs, **targets, f"{split}/index": self.index}
+
+
+def _arrays(values: Any, what: str) -> Arrays:
+    if not _are_several(values):
+        return _array(values, what)
+    parts = cast("dict[Any, Any]", values if isinstance(values, dict) else dict(enumerate(cast("list[Any]", values))))
+    arrays = {str(name): _array(part, f"{what} {name!r}") for name, part in parts.items()}
+    if len({len(array) for array in arrays.values()}) != 1:
+        found = ", ".join(f"{name!r} {len(array)}" for name, array in arrays.items())
+        raise BadProbe(f"{what} have different numbers of examples ({found}); pass as many of each")
+    return arrays
 
 
 def _array(values: Any, what: str) -> NDArray[Any]:
-    if _are_several(values):
-        raise BadProbe(f"{what} are several arrays; networks with one input and one output are supported")
     try:
         array: NDArray[Any] = np.asarray(values)
     except (ValueError, TypeError) as error:
@@ -81,7 +100,9 @@ def _are_several(values: Any) -> bool:
     return getattr(cast("Sequence[Any]", values)[0], "ndim", 0) > 0
 
 
-def _stratified(targets: NDArray[Any], size: int) -> NDArray[np.intp]:
+def _stratified(wanted: Arrays, size: int) -> NDArray[np.intp]:
+    # Of several targets the first decides.
+    targets: NDArray[Any] = next(iter(named(wanted).values()))
     generator = np.random.default_rng(_SEED)
     order = generator.permutation(len(targets))
     labels = (

@@ -7,7 +7,7 @@ import uuid
 import warnings
 import weakref
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 class Description:
     """What an adapter knows of the network and its training.
 
-    `model` maps a kind of description to a file name, `model_files` the file names to their contents.
+    `model` maps a kind of description to a file name, `model_files` the file names to their contents. `storage` has
+    entries of the manifest beside those that say how weights are stored.
     """
 
     framework: str
@@ -46,6 +47,7 @@ class Description:
     parameters: tuple[Parameter, ...]
     model: dict[str, str]
     model_files: dict[str, bytes]
+    storage: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def manifest(
         self,
@@ -72,7 +74,7 @@ class Description:
             model=self.model,
             probe=probe,
             schedule=schedule,
-            storage=storage or {},
+            storage={**(storage or {}), **self.storage},
         )
 
 
@@ -142,8 +144,10 @@ class Recording:
         self._exist: Exist = exist
         self._writer: Writer | None = None
         self._recorded_step = -1
-        self._amendable = False
+        self._open_frame = False
         self._past: Run | None = None
+        # What is known of the moment from which a run that was rewound goes on.
+        self._logged: dict[str, float] = {}
         self._failed = False
         self._guard = InterruptGuard(self)
         self._abandoned: weakref.finalize[..., Recording] | None = None
@@ -203,6 +207,9 @@ class Recording:
             self.step = round(float(np.interp(epoch, self._past.epochs, self._past.steps)))
             self.epoch = epoch
             self._recorded_step = -1
+            at = np.flatnonzero(self._past.steps == self.step)
+            logged = {name: self._past.scalar(name)[at] for name in self._past.scalars}
+            self._logged = {name: float(values[0]) for name, values in logged.items() if np.isfinite(values).any()}
 
     def _budget(self) -> int | None:
         return None if self.keep.budget is None else parse_size(self.keep.budget)
@@ -211,18 +218,10 @@ class Recording:
         self._take_up(Writer.resume(self.folder, budget=self._budget()))
 
     def _create(self, description: Description) -> Writer:
-        arrays = {
-            "train/inputs": self._probe.inputs,
-            "train/targets": self._probe.targets,
-            "train/index": self._probe.index,
-        }
+        arrays = self._probe.arrays("train")
         entry: dict[str, Any] = {"examples": len(self._probe.index), "drawn_from": self._probe.total}
         if self._validation is not None:
-            arrays |= {
-                "validation/inputs": self._validation.inputs,
-                "validation/targets": self._validation.targets,
-                "validation/index": self._validation.index,
-            }
+            arrays |= self._validation.arrays("validation")
             entry |= {
                 "validation_examples": len(self._validation.index),
                 "validation_drawn_from": self._validation.total,
@@ -243,7 +242,7 @@ class Recording:
 
     def _take_up(self, writer: Writer) -> None:
         self._writer = writer
-        self._amendable = False
+        self._open_frame = False
         if self._abandoned is not None:
             self._abandoned.detach()
         # When the process or the recorder goes without a word, what waits is still written and the run says so.
@@ -256,32 +255,43 @@ class Recording:
         weights: Callable[[], Weights],
         scalars: Mapping[str, float],
         state: Callable[[], Weights] | None = None,
+        *,
+        amendable: bool | None = None,
     ) -> None:
         """Record the state after `step` steps and `epoch` epochs. `weights` and `state` are called only if it is kept.
 
-        Their arrays are copied before this returns. A step is kept once. With a schedule in steps, a second call for
-        the latest step adds what was logged since, such as an epoch's validation loss.
+        Their arrays are copied before this returns. A step is kept once. To an `amendable` frame, by default one of a
+        schedule in steps, a second call for the latest step adds what was logged since, such as an epoch's validation
+        loss.
         """
         self.step, self.epoch = step, epoch
         if step == self._recorded_step:
-            if self._amendable:
-                self._write(lambda writer: writer.amend(epoch, _plain(scalars)))
+            self.amend(lambda: scalars)
             return
+        amendable = self.schedule.by_step if amendable is None else amendable
+        scalars, self._logged = {**self._logged, **scalars}, {}
         if self._write(
             lambda writer: writer.append(
                 Frame(step, epoch, self._now, weights(), _plain(scalars), state() if state and self.keep.state else {}),
                 # The end of the epoch may have something to add.
-                amendable=self.schedule.by_step,
+                amendable=amendable,
             )
         ):
             self._recorded_step = step
-            self._amendable = self.schedule.by_step
+            self._open_frame = amendable
+
+    def amend(self, scalars: Callable[[], Mapping[str, float]]) -> None:
+        """Log what is known of the latest moment only now, if it is a frame."""
+        if self._open_frame and self.step == self._recorded_step:
+            self._write(lambda writer: writer.amend(self.epoch, _plain(scalars())))
 
     def pass_by(self, step: int, epoch: float, scalars: Mapping[str, float] | None = None) -> None:
         """Note a moment that is no frame: the clock is right if training ends here. Logs its scalars if asked to."""
         self.step, self.epoch = step, epoch
-        if step != self._recorded_step:
-            self._amendable = False
+        # Called after each step of a training: no more is done than is needed.
+        is_final = self._open_frame and step != self._recorded_step
+        if is_final or (self._writer is not None and self._writer.failed):
+            self._open_frame = False
             self._write(Writer.settle)
         if scalars and self.keep.scalars == "step":
             self._write(lambda writer: writer.log(step, epoch, self._now, _plain(scalars)))
@@ -318,7 +328,7 @@ class Recording:
     def close(self, status: Status) -> None:
         """Write what waits and close the run with this status. Closing twice does nothing."""
         with self._guard:
-            self._amendable = False
+            self._open_frame = False
             if self._writer is not None and not self._failed and not self._writer.closed:
                 try:
                     self._writer.close(status)

@@ -9,11 +9,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy as np
-    from jaxtyping import Float, Shaped
+    from jaxtyping import Float
     from numpy.typing import NDArray
+
+    from ..store import Arrays
 
     # Stacked weights of some frames, by parameter: each (frame, ...).
     StackedWeights = Mapping[str, NDArray[Any]]
+    Shape = tuple[int | None, ...]
 
 Moment = Literal["pre_activation", "activation"]
 
@@ -30,18 +33,17 @@ class Network(Protocol):
     """A network without weights of its own, evaluated for many frames at once. Arrays are NumPy's."""
 
     @property
-    def output(self) -> str:
-        """Name of the layer whose activation is the network's output."""
+    def outputs(self) -> tuple[str, ...]:
+        """Names under which the network's outputs are tapped: of the layers that make them, where layers do."""
         ...
 
     @property
-    def input_shape(self) -> tuple[int | None, ...]:
-        """Shape of one example."""
+    def input_shapes(self) -> Mapping[str, Shape] | None:
+        """Shape of one example by input, the only one has the name ""; None if the network does not know."""
         ...
 
-    @property
-    def values_per_example(self) -> int:
-        """Numbers that one evaluation of one example by one frame holds, over all layers."""
+    def values_per_example(self, inputs: Arrays) -> int:
+        """Numbers that one evaluation of one example (1, ...) by one frame holds, over all layers."""
         ...
 
     @property
@@ -52,7 +54,7 @@ class Network(Protocol):
     def forward(
         self,
         weights: StackedWeights,
-        inputs: Shaped[np.ndarray, "example ..."],
+        inputs: Arrays,
         taps: Sequence[Tap],
         start: str | None = None,
     ) -> list[Float[np.ndarray, "frame example ..."]]:
@@ -62,17 +64,26 @@ class Network(Protocol):
     def losses(
         self,
         weights: StackedWeights,
-        inputs: Shaped[np.ndarray, "example ..."],
-        targets: Shaped[np.ndarray, "example ..."],
+        inputs: Arrays,
+        targets: Arrays,
     ) -> Float[np.ndarray, "frame example"]:
         """Loss of each example, without regularisation and example weights."""
+        ...
+
+    def token_losses(
+        self,
+        weights: StackedWeights,
+        inputs: Arrays,
+        targets: Arrays,
+    ) -> Float[np.ndarray, "frame example ..."]:
+        """Loss of each place of each example, such as a token or a pixel; NaN where it does not count."""
         ...
 
     def gradients(
         self,
         weights: StackedWeights,
-        inputs: Shaped[np.ndarray, "example ..."],
-        targets: Shaped[np.ndarray, "example ..."],
+        inputs: Arrays,
+        targets: Arrays,
     ) -> dict[str, NDArray[Any]]:
         """Gradient of the examples' mean loss by trainable parameter, each (frame, ...)."""
         ...
@@ -81,7 +92,7 @@ class Network(Protocol):
         self,
         name: str,
         outputs: Float[np.ndarray, "frame example ..."],
-        targets: Shaped[np.ndarray, "example ..."],
+        targets: NDArray[Any],
     ) -> Float[np.ndarray, " frame"]:
         """One of the framework's metrics, evaluated on outputs."""
         ...

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
 from .. import measures
 from ..errors import BadProbe, DamagedRun, UnknownName, Unsupported
+from ..store.examples import count, each, gather, named
 from . import frames
 from .network import Tap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
-    from jaxtyping import Float, Shaped
-    from numpy.typing import ArrayLike, NDArray
+    from jaxtyping import Float
+    from numpy.typing import NDArray
 
     from ..measures import Limits
-    from ..store import Layer, Manifest, Run
+    from ..store import Arrays, Examples, Layer, Manifest, Run
     from .frames import Epochs
-    from .network import Network, StackedWeights
+    from .network import Network, Shape, StackedWeights
 
 # What one evaluation may hold at a time, over all layers.
 BLOCK_BYTES = 32 * 2**20
@@ -111,15 +113,19 @@ class Replay:
         return self.epochs[self._select(epoch)]
 
     @cached_property
-    def _probe(self) -> dict[str, NDArray[Any]]:
-        probe = self.run.probe()
+    def _probe(self) -> dict[str, Arrays]:
+        arrays = self.run.probe()
+        found: dict[str, Arrays] = {}
         for split in ("train", "validation"):
-            pair = [probe.get(f"{split}/{kind}") for kind in ("inputs", "targets")]
-            arrays = [array for array in pair if array is not None]
-            fits = len({array.shape[:1] or None for array in arrays} - {None}) == (1 if arrays else 0)
-            if len(arrays) == 1 or not fits or any(array.dtype.kind not in "biuf" for array in arrays):
+            parts = {key: gather(key, arrays) for key in (f"{split}/inputs", f"{split}/targets")}
+            pair = {key: part for key, part in parts.items() if part is not None}
+            all_arrays = [array for part in pair.values() for array in named(part).values()]
+            lengths = {array.shape[:1] or None for array in all_arrays}
+            unfit = None in lengths or any(array.dtype.kind not in "biuf" for array in all_arrays)
+            if pair and (len(pair) == 1 or len(lengths) > 1 or unfit):
                 raise DamagedRun(f"the probe of run {self.name!r} holds no {split} examples with targets of their own")
-        return probe
+            found |= pair
+        return found
 
     @cached_property
     def _network(self) -> Network:
@@ -127,15 +133,15 @@ class Replay:
         self._select(None)
         return self._make_network(self.run.manifest, self.run.model_file)
 
-    def inputs(self, split: Split = "train") -> Shaped[np.ndarray, "example ..."]:
-        """Inputs of the run's probe."""
+    def inputs(self, split: Split = "train") -> Any:
+        """Inputs of the run's probe, (example, ...); arrays by name if the network has several."""
         return self._of_probe(f"{split}/inputs")
 
-    def targets(self, split: Split = "train") -> Shaped[np.ndarray, "example ..."]:
-        """Targets of the run's probe."""
+    def targets(self, split: Split = "train") -> Any:
+        """Targets of the run's probe, (example, ...); arrays by name if there are several."""
         return self._of_probe(f"{split}/targets")
 
-    def _of_probe(self, key: str) -> NDArray[Any]:
+    def _of_probe(self, key: str) -> Arrays:
         if key not in self._probe:
             raise BadProbe(
                 f"run {self.name!r} was recorded without validation examples; give the recorder `validation=`"
@@ -157,12 +163,12 @@ class Replay:
 
     # What the network makes of its inputs
 
-    def activations(self, layer: str, epoch: Epochs = None, inputs: ArrayLike | None = None) -> Float[np.ndarray, ...]:
+    def activations(self, layer: str, epoch: Epochs = None, inputs: Examples | None = None) -> Float[np.ndarray, ...]:
         """Output of a layer, (frame, example, unit ...). Raises UnknownName for a layer that is not there."""
         return self._values(Tap(self._known(layer)), epoch, inputs)
 
     def pre_activations(
-        self, layer: str, epoch: Epochs = None, inputs: ArrayLike | None = None
+        self, layer: str, epoch: Epochs = None, inputs: Examples | None = None
     ) -> Float[np.ndarray, ...]:
         """Values of a layer before its activation function, (frame, example, unit ...).
 
@@ -170,27 +176,50 @@ class Replay:
         """
         return self._values(Tap(self._known(layer), "pre_activation"), epoch, inputs)
 
-    def outputs(self, epoch: Epochs = None, inputs: ArrayLike | None = None) -> Float[np.ndarray, ...]:
-        """What the framework's own predict returns, (frame, example, output ...)."""
-        return self._values(Tap(self._network.output), epoch, inputs)
+    def outputs(self, epoch: Epochs = None, inputs: Examples | None = None) -> Any:
+        """What the framework's own predict returns, (frame, example, output ...); by name if there are several."""
+        names = self._network.outputs
+        examples = self._examples(self.inputs() if inputs is None else inputs)
+        values = self._evaluate([Tap(name) for name in names], self._select(epoch), examples)
+        if len(names) == 1:
+            return _unframe(values[0], epoch)
+        return {name: _unframe(array, epoch) for name, array in zip(names, values, strict=True)}
 
     def losses(
-        self, epoch: Epochs = None, inputs: ArrayLike | None = None, targets: ArrayLike | None = None
+        self, epoch: Epochs = None, inputs: Examples | None = None, targets: Examples | None = None
     ) -> Float[np.ndarray, "frame example"]:
         """Loss of each example, (frame, example); their mean is the framework's loss without regularisation."""
         examples, wanted = self._pair(inputs, targets)
         return _unframe(self._losses(self._select(epoch), examples, wanted), epoch)
 
+    def token_losses(
+        self, epoch: Epochs = None, inputs: Examples | None = None, targets: Examples | None = None
+    ) -> Float[np.ndarray, "frame example ..."]:
+        """Loss of each place of each example, such as a token or a pixel, (frame, example, place ...).
+
+        NaN where the loss leaves a place out. Raises Unsupported if the loss has one number for an example.
+        """
+        examples, wanted = self._pair(inputs, targets)
+        numbers = self._select(epoch)
+        found: NDArray[Any] | None = None
+        for rows, columns, weights in self._blocks(numbers, count(examples)):
+            part = self._network.token_losses(weights, _rows(examples, columns), _rows(wanted, columns))
+            if found is None:
+                found = np.empty((len(numbers), count(examples), *part.shape[2:]), np.float32)
+            found[rows, columns] = part
+        assert found is not None
+        return _unframe(found, epoch)
+
     def _losses(
-        self, numbers: NDArray[np.intp], examples: NDArray[Any], targets: NDArray[Any]
+        self, numbers: NDArray[np.intp], examples: Arrays, targets: Arrays
     ) -> Float[np.ndarray, "frame example"]:
-        found = np.empty((len(numbers), len(examples)), np.float32)
-        for rows, columns, weights in self._blocks(numbers, len(examples)):
-            found[rows, columns] = self._network.losses(weights, examples[columns], targets[columns])
+        found = np.empty((len(numbers), count(examples)), np.float32)
+        for rows, columns, weights in self._blocks(numbers, count(examples)):
+            found[rows, columns] = self._network.losses(weights, _rows(examples, columns), _rows(targets, columns))
         return found
 
     def gradients(
-        self, epoch: Epochs = None, inputs: ArrayLike | None = None, targets: ArrayLike | None = None
+        self, epoch: Epochs = None, inputs: Examples | None = None, targets: Examples | None = None
     ) -> dict[str, NDArray[Any]]:
         """Gradient of the examples' mean loss by each trainable parameter, (frame, ...).
 
@@ -199,30 +228,38 @@ class Replay:
         examples, wanted = self._pair(inputs, targets)
         numbers = self._select(epoch)
         found: dict[str, NDArray[Any]] = {}
-        for rows, columns, weights in self._blocks(numbers, len(examples)):
-            share = (columns.stop - columns.start) / len(examples)
-            for name, part in self._network.gradients(weights, examples[columns], wanted[columns]).items():
+        for rows, columns, weights in self._blocks(numbers, count(examples)):
+            share = (columns.stop - columns.start) / count(examples)
+            parts = self._network.gradients(weights, _rows(examples, columns), _rows(wanted, columns))
+            for name, part in parts.items():
                 whole = found.setdefault(name, np.zeros((len(numbers), *part.shape[1:]), part.dtype))
                 whole[rows] += share * part
         return {name: _unframe(values, epoch) for name, values in found.items()}
 
     def metric(
         self,
-        name: str,
+        metric: str | Callable[[NDArray[Any], NDArray[Any]], float],
         epoch: Epochs = None,
-        inputs: ArrayLike | None = None,
-        targets: ArrayLike | None = None,
+        inputs: Examples | None = None,
+        targets: Examples | None = None,
     ) -> Float[np.ndarray, " frame"]:
-        """One of the framework's metrics over the examples, (frame,), with the weights of each frame.
+        """A metric over the examples, (frame,), with the weights of each frame.
 
-        `recorded(name)` is what was logged in training: a running mean while the weights moved.
+        `metric` is the name of one of the framework's, or a function of outputs (example, ...) and targets
+        (example, ...) that returns a number. `recorded(name)` is what was logged in training: a running mean while the
+        weights moved.
         """
         examples, wanted = self._pair(inputs, targets)
+        of_targets = self._one_array(wanted, "targets")
+        output = self._only_output()
         numbers = self._select(epoch)
         found = np.empty(len(numbers))
-        for rows in _slices(len(numbers), self._frames_at_once(len(examples))):
-            [outputs] = self._evaluate([Tap(self._network.output)], numbers[rows], examples)
-            found[rows] = self._network.metric(name, outputs, wanted)
+        for rows in _slices(len(numbers), self._frames_at_once(count(examples))):
+            [outputs] = self._evaluate([Tap(output)], numbers[rows], examples)
+            if callable(metric):
+                found[rows] = [metric(output, of_targets) for output in outputs]
+            else:
+                found[rows] = self._network.metric(metric, outputs, of_targets)
         return _unframe(found, epoch)
 
     def model(self, epoch: float) -> Any:
@@ -236,46 +273,65 @@ class Replay:
             raise UnknownName(f"run {self.name!r} has no layer {layer!r}; it has {', '.join(names)}")
         return layer
 
-    def _examples(self, inputs: ArrayLike) -> NDArray[Any]:
-        examples = np.asarray(inputs)
-        shape = self._network.input_shape
-        fits = examples.ndim == len(shape) + 1 and all(
-            size is None or size == found for size, found in zip(shape, examples.shape[1:], strict=True)
-        )
-        if not fits:
-            wanted = ", ".join("any" if size is None else str(size) for size in shape)
-            raise BadProbe(f"inputs have shape {examples.shape}; run {self.name!r} takes (example, {wanted})")
-        if len(examples) == 0:
+    def _examples(self, inputs: Examples) -> Arrays:
+        examples = _as_arrays(inputs, self.inputs())
+        arrays, shapes = named(examples), self._network.input_shapes
+        if shapes is not None and not _fits(arrays, shapes):
+            raise BadProbe(f"inputs have {_listed(arrays)}; run {self.name!r} takes {_listed_shapes(shapes)}")
+        if len({len(array) for array in arrays.values()}) > 1:
+            raise BadProbe(f"inputs have {_listed(arrays)}; pass as many examples of each")
+        if count(examples) == 0:
             raise BadProbe("there are no inputs; pass at least one example")
         return examples
 
-    def _pair(self, inputs: ArrayLike | None, targets: ArrayLike | None) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _pair(self, inputs: Examples | None, targets: Examples | None) -> tuple[Arrays, Arrays]:
         if (inputs is None) != (targets is None):
             raise BadProbe("pass both inputs and targets, or neither for the run's probe")
         if inputs is None or targets is None:
             return self._examples(self.inputs()), self.targets()
-        examples, wanted = self._examples(inputs), np.asarray(targets)
-        if len(examples) != len(wanted):
-            raise BadProbe(f"there are {len(examples)} inputs but {len(wanted)} targets; pass one target per example")
-        shape = self.targets().shape[1:]
-        if math.prod(wanted.shape[1:]) != math.prod(shape):
+        examples, wanted = self._examples(inputs), _as_arrays(targets, self.targets())
+        if count(examples) != count(wanted):
+            raise BadProbe(
+                f"there are {count(examples)} inputs but {count(wanted)} targets; pass one target per example"
+            )
+        shapes = {name: array.shape[1:] for name, array in named(self.targets()).items()}
+        sizes = sorted(math.prod(array.shape[1:]) for array in named(wanted).values())
+        if sizes != sorted(map(math.prod, shapes.values())):  # in any order: they may be given by name
             # Losses would broadcast them to something that nobody asked for.
-            raise BadProbe(f"targets have shape {wanted.shape}; run {self.name!r} has {('example', *shape)}")
+            raise BadProbe(f"targets have {_listed(named(wanted))}; run {self.name!r} has {_listed_shapes(shapes)}")
         return examples, wanted
 
-    def _values(self, tap: Tap, epoch: Epochs, inputs: ArrayLike | None) -> NDArray[Any]:
+    def _one_array(self, arrays: Arrays, what: str) -> NDArray[Any]:
+        if isinstance(arrays, np.ndarray):
+            return arrays
+        if len(arrays) == 1:
+            return next(iter(arrays.values()))
+        raise Unsupported(
+            f"run {self.name!r} has {len(arrays)} {what} ({', '.join(arrays)}); this view shows networks of one input"
+            " and one output"
+        )
+
+    def _only_output(self) -> str:
+        names = self._network.outputs
+        if len(names) != 1:
+            raise Unsupported(
+                f"run {self.name!r} has {len(names)} outputs ({', '.join(names)}); this view shows networks of one"
+            )
+        return names[0]
+
+    def _values(self, tap: Tap, epoch: Epochs, inputs: Examples | None) -> NDArray[Any]:
         examples = self._examples(self.inputs() if inputs is None else inputs)
         [values] = self._evaluate([tap], self._select(epoch), examples)
         return _unframe(values, epoch)
 
     def _evaluate(
-        self, taps: Sequence[Tap], numbers: NDArray[np.intp], examples: NDArray[Any], start: str | None = None
+        self, taps: Sequence[Tap], numbers: NDArray[np.intp], examples: Arrays, start: str | None = None
     ) -> list[NDArray[Any]]:
         found: list[NDArray[Any]] = []
-        for rows, columns, weights in self._blocks(numbers, len(examples)):
-            parts = self._network.forward(weights, examples[columns], taps, start)
+        for rows, columns, weights in self._blocks(numbers, count(examples)):
+            parts = self._network.forward(weights, _rows(examples, columns), taps, start)
             if not found:
-                found = [np.empty((len(numbers), len(examples), *part.shape[2:]), part.dtype) for part in parts]
+                found = [np.empty((len(numbers), count(examples), *part.shape[2:]), part.dtype) for part in parts]
             for whole, part in zip(found, parts, strict=True):
                 whole[rows, columns] = part
         return found
@@ -287,12 +343,16 @@ class Replay:
             for columns in _slices(examples, self._examples_at_once):
                 yield rows, columns, weights
 
+    @cached_property
+    def _values_per_example(self) -> int:
+        return self._network.values_per_example(_rows(self.inputs(), slice(1)))
+
     @property
     def _examples_at_once(self) -> int:
-        return max(1, min(BLOCK_EXAMPLES, BLOCK_BYTES // (4 * self._network.values_per_example)))
+        return max(1, min(BLOCK_EXAMPLES, BLOCK_BYTES // (4 * self._values_per_example)))
 
     def _frames_at_once(self, examples: int) -> int:
-        values = self._network.values_per_example * min(examples, self._examples_at_once)
+        values = self._values_per_example * min(examples, self._examples_at_once)
         weights = sum(math.prod(parameter.shape) for parameter in self.run.manifest.parameters)
         return max(1, BLOCK_BYTES // (4 * (values + weights)))
 
@@ -302,12 +362,16 @@ class Replay:
         tap = self._network.logits
         if tap is None:
             raise Unsupported(
-                f"run {self.name!r} ends in {self._network.output!r} without logits; this view shows binary"
+                f"run {self.name!r} ends in {', '.join(self._network.outputs)} without logits; this view shows binary"
                 " classification: one output unit with a sigmoid, or a loss that takes logits"
             )
         return tap
 
-    def _logits(self, numbers: NDArray[np.intp], inputs: NDArray[Any]) -> NDArray[Any]:
+    @property
+    def _binary_targets(self) -> NDArray[Any]:
+        return self._one_array(self.targets(), "targets")
+
+    def _logits(self, numbers: NDArray[np.intp], inputs: Arrays) -> NDArray[Any]:
         return self._evaluate([self._logit_tap()], numbers, inputs)[0]
 
     def feature_space(
@@ -333,8 +397,8 @@ class Replay:
             head,
             layer=layer,
             epochs=self.epochs[numbers],
-            inputs=self.inputs(),
-            targets=self.targets(),
+            inputs=self._one_array(self.inputs(), "inputs"),
+            targets=self._one_array(self.targets(), "targets"),
             domain=domain,
             limits=limits,
         )
@@ -347,8 +411,8 @@ class Replay:
         return measures.decision_boundary(
             partial(self._logits, numbers),
             epochs=self.epochs[numbers],
-            inputs=self.inputs(),
-            targets=self.targets(),
+            inputs=self._one_array(self.inputs(), "inputs"),
+            targets=self._one_array(self.targets(), "targets"),
             domain=domain,
             resolution=resolution,
         )
@@ -357,7 +421,7 @@ class Replay:
         """P(positive) of each example of the probe. Raises Unsupported unless the task is binary."""
         numbers = self._select(epoch)
         logits = self._logits(numbers, self.inputs())
-        return measures.class_probabilities(logits, epochs=self.epochs[numbers], targets=self.targets())
+        return measures.class_probabilities(logits, epochs=self.epochs[numbers], targets=self._binary_targets)
 
     def sample_losses(self, epoch: Epochs = None) -> measures.SampleLosses:
         """Loss of each example of the probe, and which are wrong. Raises Unsupported unless the task is binary."""
@@ -365,7 +429,7 @@ class Replay:
         losses = self._losses(numbers, self.inputs(), self.targets())
         logits = self._logits(numbers, self.inputs())
         return measures.sample_losses(
-            losses, logits, epochs=self.epochs[numbers], targets=self.targets(), loss=self.loss_name
+            losses, logits, epochs=self.epochs[numbers], targets=self._binary_targets, loss=self.loss_name
         )
 
     def curves(self, epoch: Epochs = None) -> measures.Curves:
@@ -378,10 +442,10 @@ class Replay:
                     self._losses(numbers[rows], inputs, targets),
                     self._logits(numbers[rows], inputs),
                     epochs=self.epochs[numbers[rows]],
-                    targets=targets,
+                    targets=self._binary_targets,
                     loss=self.loss_name,
                 )
-                for rows in _slices(len(numbers), self._frames_at_once(len(inputs)))
+                for rows in _slices(len(numbers), self._frames_at_once(count(inputs)))
             ]
         )
 
@@ -392,11 +456,62 @@ class Replay:
     @property
     def loss_name(self) -> str:
         """The loss, in words."""
-        return str(self.hyperparameters.get("loss", "loss")).replace("_", " ").replace("crossentropy", "cross-entropy")
+        words = str(self.hyperparameters.get("loss", "loss")).replace("_", " ")
+        return _SAME_LOSS.get(words, words).replace("crossentropy", "cross-entropy")
+
+
+# What PyTorch and Optax call a loss that others know by another name.
+_SAME_LOSS = {
+    "bce": "binary cross-entropy",
+    "bce with logits": "binary cross-entropy",
+    "binary cross entropy": "binary cross-entropy",
+    "binary cross entropy with logits": "binary cross-entropy",
+    "sigmoid binary cross entropy": "binary cross-entropy",
+    "cross entropy": "cross-entropy",
+    "softmax cross entropy": "cross-entropy",
+    "softmax cross entropy with integer labels": "cross-entropy",
+    "mse": "mean squared error",
+}
 
 
 def _unframe(values: NDArray[Any], epoch: Epochs) -> NDArray[Any]:
     return values[0] if frames.is_one(epoch) else values
+
+
+def _rows(arrays: Arrays, rows: slice) -> Arrays:
+    return each(arrays, lambda array: array[rows])
+
+
+def _as_arrays(given: Examples, like: Arrays) -> Arrays:
+    """What users pass. A list is one array, or one for each input if the run's probe has several."""
+    if isinstance(given, Mapping):
+        return {name: np.asarray(array) for name, array in cast("Mapping[str, Any]", given).items()}
+    if isinstance(given, list | tuple) and isinstance(like, Mapping):
+        return {str(place): np.asarray(array) for place, array in enumerate(cast("Sequence[Any]", given))}
+    return np.asarray(given)
+
+
+def _fits(arrays: Mapping[str, NDArray[Any]], shapes: Mapping[str, Shape]) -> bool:
+    if len(arrays) != len(shapes):
+        return False
+    # Given by name or by place.
+    wanted = [shapes[name] for name in arrays] if arrays.keys() == shapes.keys() else shapes.values()
+    return all(
+        array.ndim == len(shape) + 1
+        and all(size is None or size == found for size, found in zip(shape, array.shape[1:], strict=True))
+        for array, shape in zip(arrays.values(), wanted, strict=True)
+    )
+
+
+def _listed(arrays: Mapping[str, NDArray[Any]]) -> str:
+    return "shape " + ", ".join(f"{name} {array.shape}".lstrip() for name, array in arrays.items())
+
+
+def _listed_shapes(shapes: Mapping[str, Shape]) -> str:
+    def text(shape: Shape) -> str:
+        return ", ".join(["example", *("any" if size is None else str(size) for size in shape)])
+
+    return ", ".join(f"{name} ({text(shape)})".lstrip() for name, shape in shapes.items())
 
 
 def _slices(total: int, size: int) -> list[slice]:

@@ -1,5 +1,7 @@
 """A run on disk: a folder of immutable segments and one manifest (docs/run-format.md)."""
 
+from .examples import Arrays as Arrays
+from .examples import Examples as Examples
 from .folder import folder_of as folder_of
 from .folder import is_run as is_run
 from .manage import copy_run as copy_run

@@ -15,6 +15,17 @@ if TYPE_CHECKING:
 
 # Readers who ask at the same time are in each other's way for a moment.
 _PATIENCE = 0.02
+# Every frame asks whether it is this process that holds the lock: asking the system each time takes microseconds.
+_process = os.getpid()
+
+
+def _note_fork() -> None:
+    global _process
+    _process = os.getpid()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
 
 
 class Lock(Protocol):
@@ -49,12 +60,13 @@ class FileLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = filelock.FileLock(path, thread_local=False)
-        self._process = os.getpid()
+        self._process = _process
+        self._taken = False
 
     @property
     def held(self) -> bool:
         """Whether this process holds it through this object."""
-        return self._process == os.getpid() and self._lock.is_locked
+        return self._taken and self._process == _process
 
     def acquire(self, patience: float) -> bool:
         """Take the lock, trying again for this many seconds. Returns whether it is held now."""
@@ -62,6 +74,7 @@ class FileLock:
             self._lock.acquire(timeout=patience, poll_interval=0.01)
         except filelock.Timeout:
             return False
+        self._taken = True
         with suppress(OSError):  # a full disk has no room for the name, but the lock holds
             self._path.write_text(myself())
         return True
@@ -69,6 +82,7 @@ class FileLock:
     def release(self) -> None:
         """Give the lock back. The file stays: removing it would let two processes hold locks of the same name."""
         if self.held:
+            self._taken = False
             self._lock.release()
 
     def owner(self) -> str:

@@ -174,6 +174,11 @@ class Writer:
         """Whether this process cannot write any more: the run was closed, or the process is a forked child."""
         return not self._lock.held
 
+    @property
+    def failed(self) -> bool:
+        """Whether the thread could not write. Whatever is asked for next raises why."""
+        return self._failure is not None
+
     def append(self, frame: Frame, *, amendable: bool = False) -> None:
         """Take a copy of a frame. One that is `amendable` stays so until the next comes or `settle` is called.
 
