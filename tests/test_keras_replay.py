@@ -417,7 +417,7 @@ def test_blocks_change_nothing(recorded, monkeypatch):
     for size in ("bytes", "examples"):
         with monkeypatch.context() as patch:
             if size == "bytes":
-                patch.setattr(replay_module, "BLOCK_BYTES", 4 * 7 * replay._network.values_per_example)
+                patch.setattr(replay_module, "BLOCK_BYTES", 4 * 7 * replay._values_per_example)
                 assert replay._examples_at_once == 7
                 assert replay._frames_at_once(10**6) == 1
             else:
@@ -768,9 +768,10 @@ def test_layers_that_are_applied_twice(tmp_path):
     replay = run_of(model, tmp_path / "run", data)
     np.testing.assert_allclose(replay.outputs(0), model.predict(data[0], verbose=0), **NEAR)
     assert replay.gradients(0)["shared/kernel"].shape == (2, 2)
-    for look in (replay.activations, replay.feature_space):
-        with pytest.raises(Unsupported, match="'shared' more than once"):
-            look("shared", 0)
+    assert [layer.name for layer in replay.layers] == ["shared@1", "shared@2", "output"]
+    assert replay.feature_space("shared@1", 0).points.shape == replay.feature_space("shared@2", 0).points.shape
+    with pytest.raises(UnknownName, match="it has shared@1, shared@2, output"):
+        replay.activations("shared", 0)
 
 
 def test_models_within_models(tmp_path):

@@ -6,33 +6,51 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import BadProbe, Unsupported
-from .describe import loss_name
+from ..errors import BadProbe
+from ..store.examples import named
+from .describe import name_of
+from .graph import graph_of, not_built
+from .losses import losses_of
+from .sides import inputs_of, targets_of
 
 if TYPE_CHECKING:
     from ..record import Probe
 
 
 def check_model(model: Any) -> None:
-    """Raise Unsupported unless the model is built from one known input to one output."""
-    if not model.built or not getattr(model, "inputs", None):
-        raise Unsupported(
-            f"model {model.name!r} is not built as a Sequential or functional model with a known input shape; begin it"
-            " with keras.Input(shape), or call model.build(shape), before it is recorded"
-        )
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise Unsupported(
-            f"model {model.name!r} has {len(model.inputs)} inputs and {len(model.outputs)} outputs; models with one"
-            " input and one output are supported"
-        )
+    """Raise Unsupported unless the model is a graph of known inputs and outputs."""
+    if graph_of(model) is None:
+        raise not_built(model)
 
 
 def check_probe(model: Any, probe: Probe, name: str) -> None:
     """Raise BadProbe unless the model can be evaluated on these examples."""
-    wanted = tuple(model.inputs[0].shape[1:])
-    found = probe.inputs.shape[1:]
-    if len(found) != len(wanted) or any(w not in (None, f) for w, f in zip(wanted, found, strict=True)):
-        raise BadProbe(f"{name} inputs have shape {found} per example; model {model.name!r} takes {wanted}")
-    if "binary_crossentropy" in loss_name(model) and not ((probe.targets >= 0) & (probe.targets <= 1)).all():
-        shown = ", ".join(f"{value:g}" for value in np.unique(probe.targets)[:6])
-        raise BadProbe(f"{name} targets are {shown}; binary cross-entropy needs labels 0 and 1: relabel them")
+    _check_inputs(model, probe, name)
+    losses = losses_of(model)
+    try:
+        targets = targets_of(model, probe.targets, [each.output for each in losses]) if losses else []
+    except BadProbe as error:
+        raise BadProbe(f"{name} {error}") from error
+    for each in losses:
+        labels = targets[each.output]
+        if "binary_crossentropy" in name_of(each.loss) and labels is not None and ((labels < 0) | (labels > 1)).any():
+            shown = ", ".join(f"{value:g}" for value in np.unique(labels)[:6])
+            raise BadProbe(f"{name} targets are {shown}; binary cross-entropy needs labels 0 and 1: relabel them")
+
+
+def _check_inputs(model: Any, probe: Probe, name: str) -> None:
+    wanted = {tensor.name: tuple(tensor.shape[1:]) for tensor in graph_of(model).inputs}
+    found = named(probe.inputs)
+    by_place = set(found) in ({""}, {str(place) for place in range(len(found))})
+    if len(found) != len(wanted) or not (by_place or found.keys() == wanted.keys()):
+        takes = ", ".join(f"{key!r} {shape}" for key, shape in wanted.items())
+        given = "one array" if "" in found else ", ".join(f"{key!r} {array.shape[1:]}" for key, array in found.items())
+        raise BadProbe(
+            f"{name} inputs are {given}; model {model.name!r} takes {takes} per example: pass a list with one array for"
+            " each, or a dict by name"
+        )
+    for (key, shape), array in zip(wanted.items(), inputs_of(model, probe.inputs), strict=True):
+        sizes = array.shape[1:]
+        if len(sizes) != len(shape) or any(w not in (None, f) for w, f in zip(shape, sizes, strict=True)):
+            which = "inputs have" if len(wanted) == 1 else f"input {key!r} has"
+            raise BadProbe(f"{name} {which} shape {sizes} per example; model {model.name!r} takes {shape}")

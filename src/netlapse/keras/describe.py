@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import inspect
 import json
-import math
 import platform
 import warnings
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ..record import Description
+from ..record import Description, plain
 from ..store import Layer, Parameter
 from .backend import keras
+from .graph import applications, graph_of
+from .losses import losses_of
+from .sides import output_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from .graph import Application
 
 
 # Layers that do nothing but apply an activation function.
@@ -30,32 +32,42 @@ ACTIVATION_LAYERS = {
 }
 
 
-# Losses of which Keras has one for each kind of targets.
-CHOSEN_BY_SHAPE = ("crossentropy", "ce")
-
-
-def layers_of(model: Any) -> list[Any]:
-    """The model's layers in the order in which they were added, without its inputs."""
-    return [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+def layers_of(model: Any) -> dict[int, Application]:
+    """The first application of each layer, by the layer's id, in order. Nested models count as their layers."""
+    found: dict[int, Application] = {}
+    for each in applications(model):
+        if graph_of(each.layer) is None:
+            found.setdefault(id(each.layer), each)
+    return found
 
 
 def parameters_of(model: Any) -> dict[str, tuple[Parameter, Any]]:
     """Every weight of the model by name, "layer/variable", with the Keras variable that holds it."""
     found: dict[str, tuple[Parameter, Any]] = {}
     trainable = {id(variable) for variable in model.trainable_weights}
-    for layer in layers_of(model):
-        for variable in layer.weights:
-            # What follows the layer's own name in the path: the paths of the same weight differ from copy to copy.
-            path = variable.path.split("/")
-            inner = path[path.index(layer.name) + 1 :] if layer.name in path[:-1] else path[-1:]
-            name = "/".join([layer.name, *inner])
+    seen: set[int] = set()
+    for each in layers_of(model).values():
+        # Layers may share a weight.
+        for variable in (variable for variable in each.layer.weights if id(variable) not in seen):
+            seen.add(id(variable))
+            name = "/".join([*each.path, *_within(each, variable)])
             while name in found:
                 name += "_"
             parameter = Parameter(
-                name, tuple(variable.shape), str(variable.dtype), id(variable) in trainable, layer.name
+                name, tuple(variable.shape), str(variable.dtype), id(variable) in trainable, each.name
             )
             found[name] = (parameter, variable)
     return found
+
+
+def _within(layer: Application, variable: Any) -> list[str]:
+    """What follows the layer's own name in the path: the paths of the same weight differ from copy to copy."""
+    path: list[str] = variable.path.split("/")
+    models = list(layer.path[:-1])
+    if path[: len(models)] == models:  # one of them may have the name of the layer
+        path = path[len(models) :]
+    own = layer.path[-1]
+    return path[path.index(own) + 1 :] if own in path[:-1] else path[-1:]
 
 
 def optimizer_of(model: Any) -> Any:
@@ -80,7 +92,7 @@ def describe(model: Any, extra: Mapping[str, Any], fit: Mapping[str, Any]) -> De
             **_version("numpy"),
         },
         hyperparameters=plain(values),
-        layers=tuple(_layer(layer) for layer in layers_of(model)),
+        layers=tuple(_layer(each) for each in applications(model)),
         parameters=tuple(parameter for parameter, _ in parameters_of(model).values()),
         model={kind: name for kind, (name, _) in files.items()},
         model_files=dict(files.values()),
@@ -114,23 +126,26 @@ def _version(package: str) -> dict[str, str]:
         return {}
 
 
-def _layer(layer: Any) -> Layer:
-    shape = getattr(getattr(layer, "output", None), "shape", ())
+def _layer(application: Application) -> Layer:
+    layer, shape = application.layer, application.node.output_tensors[0].shape
     units = getattr(layer, "units", None) or getattr(layer, "filters", None) or (shape[-1] if shape else None)
-    return Layer(layer.name, type(layer).__name__, units, activation_name(layer))
+    return Layer(application.name, type(layer).__name__, units, activation_name(layer))
 
 
 def activation_name(layer: Any) -> str | None:
     """Name of the activation function that a layer applies, if it does."""
     activation = getattr(layer, "activation", None)
-    return _name(activation) if callable(activation) else ACTIVATION_LAYERS.get(type(layer))
+    return name_of(activation) if callable(activation) else ACTIVATION_LAYERS.get(type(layer))
 
 
 def hyperparameters(model: Any, fit: Mapping[str, Any]) -> dict[str, Any]:
     """Hyper-parameters in one flat dict, so that two runs can be compared entry by entry."""
-    layers = layers_of(model)
-    activations = [name for name in map(activation_name, layers[:-1]) if name is not None]
-    initializers = [_name(layer.kernel_initializer) for layer in layers[:-1] if hasattr(layer, "kernel_initializer")]
+    applied = list(layers_of(model).values())
+    layers = [each.layer for each in applied]
+    makers = [tensor._keras_history.operation for tensor in graph_of(model).outputs]
+    hidden = [layer for layer in layers[:-1] if not any(layer is maker for maker in makers)]
+    activations = [name for name in map(activation_name, hidden) if name is not None]
+    initializers = [name_of(layer.kernel_initializer) for layer in hidden if hasattr(layer, "kernel_initializer")]
     values: dict[str, Any] = {
         # A linear layer before an activation layer is one layer in two parts.
         "activation": _one([name for name in activations if name != "linear"] or activations),
@@ -140,17 +155,19 @@ def hyperparameters(model: Any, fit: Mapping[str, Any]) -> dict[str, Any]:
         "parameters": int(model.count_params()),
         "dtype": model.dtype_policy.name,
     }
-    for layer in layers:
+    for each in applied:
+        layer, path = each.layer, "/".join(each.path)
         for role in ("kernel", "bias"):
             initializer = getattr(layer, f"{role}_initializer", None)
             if initializer is not None:
-                values[f"{layer.name}.{role}_initializer"] = _name(initializer)
+                values[f"{path}.{role}_initializer"] = name_of(initializer)
                 settings: dict[str, Any] = initializer.get_config() if hasattr(initializer, "get_config") else {}
-                values |= {f"{layer.name}.{role}_initializer.{key}": value for key, value in settings.items()}
+                values |= {f"{path}.{role}_initializer.{key}": value for key, value in settings.items()}
     if optimizer_of(model) is not None:
         values |= _optimizer_settings(optimizer_of(model))
     if getattr(model, "compiled", False):
         values["loss"] = loss_name(model)
+        values |= _losses_by_output(model)
     seed = keras.src.backend.common.global_state.get_global_attribute("global_random_seed")
     if seed is not None:
         values["seed"] = seed
@@ -164,7 +181,7 @@ def _optimizer_settings(optimizer: Any) -> dict[str, Any]:
     if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
         value, schedule = type(rate).__name__, rate.get_config()
     elif callable(rate):
-        value = _name(rate)
+        value = name_of(rate)
     return {
         "optimizer": type(optimizer).__name__,
         "learning_rate": value,
@@ -173,21 +190,21 @@ def _optimizer_settings(optimizer: Any) -> dict[str, Any]:
     }
 
 
-def loss_of(model: Any) -> Any:
-    """The loss that the model is compiled with; None if there is none.
-
-    A name is left where Keras chooses the loss only when it sees outputs and targets.
-    """
-    losses: list[Any] = keras.tree.flatten(model.loss) if getattr(model, "compiled", False) else []
-    if len(losses) != 1:
-        return None
-    return keras.losses.get(losses[0]) if losses[0] not in CHOSEN_BY_SHAPE else losses[0]
-
-
 def loss_name(model: Any) -> str:
-    """Name of the loss that the model is compiled with, such as "binary_crossentropy"; "" if it is not."""
-    loss = loss_of(model)
-    return _name(loss) if loss is not None else ""
+    """Name of the loss that the model is compiled with, such as "binary_crossentropy"; "" if it is not.
+
+    Of several losses, their names.
+    """
+    return " + ".join(dict.fromkeys(name_of(each.loss) for each in losses_of(model)))
+
+
+def _losses_by_output(model: Any) -> dict[str, Any]:
+    names, found = output_names(model), dict[str, Any]()
+    if len(names) > 1:
+        for each in losses_of(model):
+            name = next(name for name in names[each.output] if not name.isdecimal())
+            found |= {f"loss.{name}": name_of(each.loss), f"loss_weight.{name}": each.weight}
+    return found
 
 
 def running_fit(model: Any) -> dict[str, Any]:
@@ -220,7 +237,8 @@ def callers(function: str) -> Iterator[Any]:
         frame = frame.f_back
 
 
-def _name(thing: Any) -> str:
+def name_of(thing: Any) -> str:
+    """Name of a function, of an object's class, or the name itself."""
     if isinstance(thing, str):
         return thing
     # Functions have a name, objects such as initialisers that of their class.
@@ -235,27 +253,3 @@ def _snake(name: str) -> str:
 
 def _one(names: list[str]) -> Any:
     return names[0] if len(set(names)) == 1 else names or None
-
-
-def plain(value: Any) -> Any:
-    """The value as JSON knows it; what JSON cannot say becomes text."""
-    if value is None or isinstance(value, bool | str | int):
-        return value
-    if isinstance(value, float):
-        return _plain_float(value)
-    if isinstance(value, np.generic) or (hasattr(value, "item") and getattr(value, "ndim", None) == 0):
-        return plain(value.item())
-    if isinstance(value, dict):
-        return {str(key): plain(entry) for key, entry in cast("dict[Any, Any]", value).items() if entry is not None}
-    if isinstance(value, list | tuple | set | np.ndarray):
-        return [plain(entry) for entry in cast("list[Any]", value)]
-    return str(value)
-
-
-def _plain_float(value: float) -> float | str:
-    if not math.isfinite(value):
-        return str(value)
-    # What was a float32 is written as a person would: 0.05, not 0.05000000074505806.
-    if abs(value) < np.finfo(np.float32).max and float(np.float32(value)) == value:
-        return float(str(np.float32(value)))
-    return value

@@ -11,10 +11,15 @@ import numpy as np
 
 from ..errors import NetlapseError, UnknownName, Unsupported
 from ..replay.network import Tap
+from ..store.examples import each
 from .backend import keras
-from .describe import ACTIVATION_LAYERS, CHOSEN_BY_SHAPE, activation_name, layers_of, loss_of, parameters_of
+from .describe import activation_name, parameters_of
+from .graph import applications, goes_round, graph_of, maker_of
+from .losses import example_losses, like, losses_of, task
 from .over_frames import gradient_of, over_frames
 from .rebuild import copy_of, rebuild
+from .sides import inputs_of
+from .tapped import Tapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -22,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..replay.network import StackedWeights
-    from ..store import Manifest
+    from ..store import Arrays, Manifest
 
 
 class KerasNetwork:
@@ -36,30 +41,15 @@ class KerasNetwork:
         self._model: Any = make()
         self._variables = self._variables_of(self._model)
         # By place, not by name: the same code run twice calls its layers "dense" and then "dense_1".
-        self._layers = dict(zip([layer.name for layer in manifest.layers], layers_of(self._model), strict=True))
-        self._seen: dict[Tap, Any] = {}
-        self._repeated: set[str] = set()
-        self._exchange: tuple[str, Any] | None = None
-        for name, layer in self._layers.items():
-            self._tap(name, layer)
+        self._tapped = Tapped(self._model, [layer.name for layer in manifest.layers])
         self._compiled = cache(self._compile)
-
-    @classmethod
-    def of_run(cls, manifest: Manifest, read: Callable[[str], bytes], model: Any = None) -> KerasNetwork:
-        """The network of a recorded run, rebuilt from its architecture, or from the user's own model.
-
-        Runs no code of the run's: Keras refuses what would need it, and then asks for `model`.
-        """
-        if model is not None:
-            return cls(partial(copy_of, model), manifest)
-        return cls(partial(rebuild, manifest, read), manifest)
 
     def _variables_of(self, model: Any) -> dict[str, Any]:
         """The model's variables by the run's names. Raises Unsupported for a model of another architecture."""
         found = list(parameters_of(model).values())
         wanted = self._manifest.parameters
         if [parameter.shape for parameter, _ in found] != [parameter.shape for parameter in wanted] or len(
-            layers_of(model)
+            applications(model)
         ) != len(self._manifest.layers):
             raise Unsupported(
                 f"run {self._run!r} was recorded from another model: its weights are"
@@ -68,55 +58,66 @@ class KerasNetwork:
         return {parameter.name: variable for parameter, (_, variable) in zip(wanted, found, strict=True)}
 
     @property
-    def input_shape(self) -> tuple[int | None, ...]:
-        """Shape of one example."""
-        return tuple(self._model.inputs[0].shape[1:])
+    def input_shapes(self) -> dict[str, tuple[int | None, ...]]:
+        """Shape of one example by input; the only one has the name ""."""
+        shapes = {tensor.name: tuple(tensor.shape[1:]) for tensor in self._tapped.inputs}
+        return shapes if len(shapes) > 1 else {"": next(iter(shapes.values()))}
 
     @property
-    def output(self) -> str:
-        """Name of the last layer."""
-        last = (
-            layers_of(self._model)[-1]
-            if isinstance(self._model, keras.Sequential)
-            else self._model.outputs[0]._keras_history.operation
-        )
-        return next((name for name, layer in self._layers.items() if layer is last), str(last.name))
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the layers that make the outputs; "name:1" is the second output of a layer."""
+        made = {id(each.node): name for name, each in self._tapped.applications.items() if not each.within}
+        found: list[str] = []
+        for tensor in graph_of(self._model).outputs:
+            operation, node, place = tensor._keras_history
+            name = made.get(id(operation._inbound_nodes[node]), str(operation.name))
+            found.append(f"{name}:{place}" if place else name)
+        return tuple(found)
 
-    @property
-    def values_per_example(self) -> int:
+    def values_per_example(self, inputs: Arrays) -> int:
         """Numbers held over all layers for one example of one frame."""
-        tensors = keras.tree.flatten([layer.output for layer in self._layers.values()])
+        tensors = [tensor for each in self._tapped.applications.values() for tensor in each.node.output_tensors]
         # Before and after the activation function.
         return 2 * sum(math.prod(size or 1 for size in tensor.shape[1:]) for tensor in tensors)
 
     @property
     def logits(self) -> Tap | None:
-        """Before a final sigmoid, or the output itself where the loss takes logits."""
-        last = self._layers.get(self.output)
-        if last is not None and activation_name(last) == "sigmoid":
-            return Tap(self.output, "pre_activation")
-        return Tap(self.output) if getattr(loss_of(self._model), "from_logits", False) else None
+        """Before a final sigmoid, or the output itself where the loss takes logits; None for several outputs."""
+        output, *others = self.outputs
+        if others:
+            return None
+        maker = maker_of(self._model, 0)
+        if maker is not None and activation_name(maker.layer) == "sigmoid":
+            return Tap(self._name_of(maker), "pre_activation")
+        takes_logits = any(getattr(each.loss, "from_logits", False) for each in losses_of(self._model))
+        return Tap(output) if takes_logits else None
 
     def forward(
-        self, weights: StackedWeights, inputs: NDArray[Any], taps: Sequence[Tap], start: str | None = None
+        self, weights: StackedWeights, inputs: Arrays, taps: Sequence[Tap], start: str | None = None
     ) -> list[NDArray[Any]]:
         """Values at each tap, (frame, example, ...)."""
         if start is not None:
             self._require_bottleneck(start)
         with self._evaluating():
-            return self._compiled("forward", tuple(taps), start)(weights, _single(inputs))
+            return self._compiled("forward", tuple(taps), start)(weights, self._inputs(inputs))
 
-    def losses(self, weights: StackedWeights, inputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[Any]:
-        """Loss of each example, (frame, example)."""
+    def losses(self, weights: StackedWeights, inputs: Arrays, targets: Arrays) -> NDArray[Any]:
+        """Loss of each example, (frame, example): of several outputs the weighted sum of their losses."""
         with self._evaluating():
-            return self._compiled("losses")(weights, _single(inputs), _single(targets))
+            return self._compiled("losses")(weights, self._inputs(inputs), each(targets, _single))
 
-    def gradients(
-        self, weights: StackedWeights, inputs: NDArray[Any], targets: NDArray[Any]
-    ) -> dict[str, NDArray[Any]]:
+    def token_losses(self, weights: StackedWeights, inputs: Arrays, targets: Arrays) -> NDArray[Any]:
+        """Loss of each place of each example, (frame, example, place ...)."""
+        with self._evaluating():
+            return self._compiled("token_losses")(weights, self._inputs(inputs), each(targets, _single))
+
+    def gradients(self, weights: StackedWeights, inputs: Arrays, targets: Arrays) -> dict[str, NDArray[Any]]:
         """Gradient of the mean loss by trainable parameter."""
         with self._evaluating():
-            return self._compiled("gradients")(weights, _single(inputs), _single(targets))
+            return self._compiled("gradients")(weights, self._inputs(inputs), each(targets, _single))
+
+    def _inputs(self, inputs: Arrays) -> list[NDArray[Any]]:
+        return [_single(array) for array in inputs_of(self._model, inputs)]
 
     @contextmanager
     def _evaluating(self) -> Generator[None]:
@@ -136,7 +137,7 @@ class KerasNetwork:
         found: list[float] = []
         for output in outputs:
             metric.reset_state()
-            metric.update_state(_like(targets, output), output)
+            metric.update_state(like(targets, output), output)
             found.append(float(metric.result()))
         return np.array(found)
 
@@ -147,112 +148,47 @@ class KerasNetwork:
             variable.assign(weights[name])
         return model
 
-    def _tap(self, name: str, layer: Any) -> None:
-        """Make the layer leave its values, before and after its activation function, in `self._seen`."""
-        call, before, after = layer.call, Tap(name, "pre_activation"), Tap(name)
-        # A recurrent layer applies its activation within a loop: what passes there are not its pre-activations.
-        inner = isinstance(layer, keras.layers.RNN | keras.layers.Wrapper | keras.layers.MultiHeadAttention)
-        if callable(getattr(layer, "activation", None)) and not inner:
-            activation = layer.activation
+    def _name_of(self, maker: Any) -> str:
+        """The run's name of an application."""
+        return next(name for name, each in self._tapped.applications.items() if each.name == maker.name)
 
-            def activate(values: Any, *args: Any, **kwargs: Any) -> Any:
-                self._seen[before] = values
-                return activation(values, *args, **kwargs)
-
-            # Keras asks an activation for its name when it describes a layer.
-            activate.__name__ = getattr(activation, "__name__", "activation")
-            layer.activation = activate
-
-        def tapped(*args: Any, **kwargs: Any) -> Any:
-            if after in self._seen:
-                self._repeated.add(name)
-            values = call(*args, **kwargs)
-            if self._exchange is not None and self._exchange[0] == name:
-                values = self._exchange[1]
-            self._seen[after] = keras.tree.flatten(values)[0]
-            self._seen.setdefault(before, args[0] if type(layer) in ACTIVATION_LAYERS else self._seen[after])
-            return values
-
-        layer.call = tapped
-
-    def _apply(self, weights: Mapping[str, Any], inputs: Any, start: str | None = None) -> dict[Tap, Any]:
-        """Values at all taps; with `start`, of what comes after that layer, given its activations."""
-        self._seen = {}
-        if start is not None:
-            # The whole model runs on any input at all, and the layer's output is exchanged for what was given.
-            self._exchange = (start, inputs)
-            shape = [size or 1 for size in self.input_shape]
-            inputs = keras.ops.zeros((inputs.shape[0], *shape), dtype=self._model.inputs[0].dtype)
-        try:
-            with keras.StatelessScope([(self._variables[name], value) for name, value in weights.items()]):
-                outputs = self._model(inputs, training=False)
-        finally:
-            self._exchange = None
-        seen, self._seen = self._seen, {}
-        [seen[Tap(self.output)]] = keras.tree.flatten(outputs)
-        return seen
+    def _apply(self, weights: Mapping[str, Any], inputs: Any, start: str | None = None) -> tuple[dict[Tap, Any], Any]:
+        """Values at all taps, and the outputs."""
+        seen, outputs = self._tapped([(self._variables[name], value) for name, value in weights.items()], inputs, start)
+        return {**seen, **{Tap(name): output for name, output in zip(self.outputs, outputs, strict=True)}}, outputs
 
     def _require_bottleneck(self, start: str) -> None:
         """Raise Unsupported unless every path through the network passes this layer."""
-        tensors, followed = list(self._model.outputs), set[int]()
-        while tensors:
-            tensor = tensors.pop()
-            operation, node, _ = tensor._keras_history
-            if operation is self._layers[start] or id(tensor) in followed:
-                continue
-            followed.add(id(tensor))
-            if operation._inbound_nodes[node].is_input:
-                raise Unsupported(
-                    f"run {self._run!r} has connections that go round layer {start!r}, so that its activations alone"
-                    " do not decide the output; choose a layer that everything passes through"
-                )
-            tensors += operation._inbound_nodes[node].input_tensors
-
-    def _require_single(self, *layers: str | None) -> None:
-        """Raise Unsupported for layers that the network applies more than once."""
-        for name in self._repeated.intersection(layers):
+        if goes_round(self._model, self._tapped.applications[start]):
             raise Unsupported(
-                f"run {self._run!r} applies layer {name!r} more than once, so that it has no one activation; choose"
-                " another layer"
+                f"run {self._run!r} has connections that go round layer {start!r}, so that its activations alone do not"
+                " decide the output; choose a layer that everything passes through"
             )
 
-    def _example_losses(self, weights: Mapping[str, Any], inputs: Any, targets: Any) -> Any:
-        outputs = self._apply(weights, inputs)[Tap(self.output)]
-        loss = loss_of(self._model)
-        if loss in CHOSEN_BY_SHAPE:
-            loss = getattr(keras.losses, f"{_task(outputs.shape[1:], targets)}Crossentropy")()
-        if loss is None:
+    def _example_losses(self, weights: Mapping[str, Any], inputs: Any, targets: Any, tokens: bool = False) -> Any:
+        if not losses_of(self._model):
+            loss = self._manifest.hyperparameters.get("loss")
+            known = f" that Keras can rebuild by itself ({loss}); register it, or" if loss else ";"
             raise Unsupported(
-                f"run {self._run!r} was recorded without a loss that Keras can rebuild by itself; pass the"
-                " compiled model: netlapse.open(path, model=your_model)"
+                f"run {self._run!r} was recorded without a loss{known} pass the compiled model:"
+                " netlapse.open(path, model=your_model)"
             )
-        # Keras computes losses in single precision, whatever the precision of the network.
-        outputs, targets = (keras.ops.cast(array, keras.config.floatx()) for array in (outputs, targets))
-        # torch refuses to compute the loss of what is no number: it is none either.
-        broken = keras.ops.isnan(outputs)
-        outputs = keras.ops.where(broken, 0.0, outputs)
-        example_losses = getattr(loss, "call", loss)
-        values: Any = example_losses(_like(targets, outputs), outputs)
-        if len(values.shape) == 0:
-            raise Unsupported(
-                f"the loss of run {self._run!r} is one number for a whole batch; a loss that returns one number per"
-                " example can be replayed"
-            )
-        means = keras.ops.mean(keras.ops.reshape(values, (len(targets), -1)), axis=1)
-        return keras.ops.where(keras.ops.any(keras.ops.reshape(broken, (len(targets), -1)), axis=1), np.nan, means)
+        _, outputs = self._apply(weights, inputs)
+        return example_losses(self._model, outputs, targets, tokens=tokens)
 
     def _compile(self, what: str, taps: tuple[Tap, ...] = (), start: str | None = None) -> Callable[..., Any]:
         """A function of stacked weights and arrays, vectorised over frames. NumPy in, NumPy out."""
         if what == "forward":
 
             def one_frame(weights: Any, inputs: Any) -> Any:
-                seen = self._apply(weights, inputs, start)
-                self._require_single(start, *(tap.layer for tap in taps))
+                seen, _ = self._apply(weights, inputs, start)
                 return [_at_least_single(seen[tap]) for tap in taps]
 
             return over_frames(one_frame)
         if what == "losses":
             return over_frames(self._example_losses)
+        if what == "token_losses":
+            return over_frames(partial(self._example_losses, tokens=True))
         trainable = [parameter.name for parameter in self._manifest.parameters if parameter.trainable]
 
         def mean_loss(free: Any, fixed: Any, inputs: Any, targets: Any) -> Any:
@@ -269,6 +205,22 @@ class KerasNetwork:
         return over_frames(gradients)
 
 
+def network_of_run(
+    manifest: Manifest, read: Callable[[str], bytes], model: Any = None, loss: Any = None
+) -> KerasNetwork:
+    """The network of a recorded run, rebuilt from its architecture, or from the user's own model.
+
+    Runs no code of the run's: Keras refuses what would need it, and then asks for `model`.
+    """
+    if loss is not None:
+        raise Unsupported(
+            "a Keras model brings its own loss: compile it with that, and pass netlapse.open(path, model=)"
+        )
+    if model is not None:
+        return KerasNetwork(partial(copy_of, model, manifest, read), manifest)
+    return KerasNetwork(partial(rebuild, manifest, read), manifest)
+
+
 def _single(array: NDArray[Any]) -> NDArray[Any]:
     return array.astype(np.float32) if array.dtype.kind in "fb" else array
 
@@ -278,23 +230,9 @@ def _at_least_single(values: Any) -> Any:
     return keras.ops.cast(values, "float32") if half else values
 
 
-def _like(targets: Any, outputs: Any) -> Any:
-    """Targets with the rank of the outputs: (example,) and (example, 1) would broadcast to a matrix."""
-    if len(targets.shape) == len(outputs.shape) - 1 and outputs.shape[-1] == 1:
-        targets = targets[..., None]
-    return targets
-
-
-def _task(shape: tuple[int, ...], targets: Any) -> str:
-    """What Keras takes "accuracy" and "crossentropy" for, given the shapes of outputs and targets."""
-    if shape[-1] == 1:
-        return "Binary"
-    return "SparseCategorical" if len(targets.shape) == len(shape) or targets.shape[-1] == 1 else "Categorical"
-
-
 def _metric(name: str, shape: tuple[int, ...], targets: NDArray[Any]) -> Any:
     if name in ("accuracy", "acc"):
-        return getattr(keras.metrics, f"{_task(shape, targets)}Accuracy")()
+        return getattr(keras.metrics, f"{task(shape, targets)}Accuracy")()
     try:
         metric = keras.metrics.get(name)
     except ValueError as error:

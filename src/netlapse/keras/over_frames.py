@@ -33,34 +33,19 @@ def over_frames(function: Callable[..., Any]) -> Callable[..., Any]:
         return run
     if backend == "torch":
         torch: Any = importlib.import_module("torch")
+        # Imported where Keras runs on torch.
+        from ..torch.over_frames import over_frames as over_frames_of_torch
+
         device = keras.src.backend.torch.core.get_device()
-        can_vectorise = True
+        run_stacked = over_frames_of_torch(function)
 
         def tensor(array: NDArray[Any]) -> Any:
             # torch takes no views that are read-only or run backwards.
             return torch.as_tensor(np.require(array, requirements=["C", "W"]), device=device)
 
-        def stack(*parts: Any) -> Any:
-            return torch.stack(parts)
-
-        def one_by_one(weights: dict[str, Any], *arrays: Any) -> Any:
-            frames = zip(*weights.values(), strict=True)
-            found = [function(dict(zip(weights, frame, strict=True)), *arrays) for frame in frames]
-            return keras.tree.map_structure(stack, *found)
-
         def run_torch(weights: Any, *arrays: NDArray[Any]) -> Any:
-            nonlocal can_vectorise
             stacked = {name: tensor(array) for name, array in weights.items()}
-            tensors = [tensor(array) for array in arrays]
-            found = None
-            with torch.no_grad():
-                if can_vectorise:
-                    try:
-                        found = torch.func.vmap(function, in_dims=(0, *[None] * len(tensors)))(stacked, *tensors)
-                    except RuntimeError:  # Keras' convolutions, for one
-                        can_vectorise = False
-                if not can_vectorise:
-                    found = one_by_one(stacked, *tensors)
+            found = run_stacked(stacked, *(keras.tree.map_structure(tensor, array) for array in arrays))
             return keras.tree.map_structure(keras.ops.convert_to_numpy, found)
 
         return run_torch

@@ -10,8 +10,9 @@ import numpy as np
 from ..errors import Unsupported
 from ..record import PROBE_SIZE, Keep, Probe, Recording, Schedule
 from .backend import keras
-from .check import check_model, check_probe
+from .check import check_probe
 from .describe import callers, describe, fit_arguments, running_fit
+from .functional import functional_form
 from .random import random_state
 from .state import ModelState
 
@@ -19,12 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from ..record import Every
-    from ..store import Exist
-
-    Examples = tuple[ArrayLike, ArrayLike]
+    from ..store import Examples, Exist
 
 
 _NUMBER: Any = (float, int, np.number)
@@ -43,7 +42,8 @@ class Recorder(keras.callbacks.Callback):
     path
         Folder of the run; it is created.
     probe
-        Inputs and targets (example, ...) that the run is looked at with, usually the training data. More than
+        Inputs and targets (example, ...) that the run is looked at with, usually the training data. Several of
+        either are a list, or a dict by the names of the inputs or outputs. More than
         `probe_size` examples are sampled: with a fixed seed, every class in its proportion.
     every
         Which moments are kept: "epoch", "5 epochs", or within epochs "step", "100 steps", "log" (ten steps for each
@@ -80,9 +80,9 @@ class Recorder(keras.callbacks.Callback):
         self,
         path: str | Path,
         *,
-        probe: Examples,
+        probe: tuple[Examples, Examples],
         every: Every | None = None,
-        validation: Examples | None = None,
+        validation: tuple[Examples, Examples] | None = None,
         hyperparameters: Mapping[str, Any] | None = None,
         exist: Exist = "error",
         class_names: Sequence[str] | None = None,
@@ -130,16 +130,16 @@ class Recorder(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         """Open the run."""
         model = self.model
-        check_model(model)
-        check_probe(model, self._probe, "probe")
+        form = functional_form(model, self._probe.inputs)
+        check_probe(form, self._probe, "probe")
         if self._validation is not None:
-            check_probe(model, self._validation, "validation")
+            check_probe(form, self._validation, "validation")
         fit = running_fit(model)
         if self._by_step and getattr(fit.get("callbacks"), "_async_train", False):
             # Keras looks into lists only for callbacks that must not run beside the training.
             raise Unsupported(f"to record every {self.recording.schedule}, pass a list: callbacks=[recorder]")
-        self.recording.begin(lambda: describe(model, self._extra, fit_arguments(fit)))
-        self._state = ModelState(model)
+        self.recording.begin(lambda: describe(form, self._extra, fit_arguments(fit)))
+        self._state = ModelState(model, form)
         # An epoch that was cut short counts as one, so that whole epochs stay whole numbers.
         self._steps = max(self._steps + self._batches, self.recording.step)
         self._epochs = max(self._epochs + (self._batches > 0), math.ceil(self.recording.epoch))
@@ -222,7 +222,7 @@ class Recorder(keras.callbacks.Callback):
 def capture(
     model: Any,
     path: str | Path,
-    probe: Examples,
+    probe: tuple[Examples, Examples],
     *,
     hyperparameters: Mapping[str, Any] | None = None,
     exist: Exist = "error",
@@ -235,8 +235,8 @@ def capture(
     gradients to replay. Arguments and errors as for `Recorder`.
     """
     examples = Probe.of(probe, "probe", probe_size)
-    check_model(model)
-    check_probe(model, examples, "probe")
+    form = functional_form(model, examples.inputs)
+    check_probe(form, examples, "probe")
     recording = Recording(path, probe=examples, exist=exist, class_names=class_names)
-    recording.begin(lambda: describe(model, dict(hyperparameters or {}), {}))
-    recording.end(ModelState(model).weights, {})
+    recording.begin(lambda: describe(form, dict(hyperparameters or {}), {}))
+    recording.end(ModelState(model, form).weights, {})

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ..errors import MissingFrame, RunError, Unsupported
+from ..errors import DamagedRun, MissingFrame, RunError, Unsupported
 from ..store import Run
+from ..store.examples import each, gather
 from .backend import keras
-from .check import check_model
+from .functional import functional_form
 from .random import set_random_state
+from .sides import as_given
 from .state import ModelState
 
 if TYPE_CHECKING:
@@ -67,26 +69,28 @@ def restore(model: Any, run: str | Path | Run, *, epoch: float | None = None, st
     frame.
     """
     run = run if isinstance(run, Run) else Run(run)
-    check_model(model)
     frame = _frame(run, epoch, step)
     state = run.state(frame)
     if "batches" not in state:
         raise RunError(f"run {run.name!r} kept no state to go on from; record it with state=True")
-    _build(model, run)
+    inputs, targets = (gather(f"train/{side}", run.probe()) for side in ("inputs", "targets"))
+    if inputs is None or targets is None:
+        raise DamagedRun(f"the probe of run {run.name!r} holds no examples with targets of their own")
+    form = functional_form(model, inputs)
+    _build(model, *(as_given(each(side, lambda array: array[:1])) for side in (inputs, targets)))
     batches = state.pop("batches")
-    place = ModelState(model)
+    place = ModelState(model, form)
     _assign(run, place.variables, {p.name: run.weights(p.name, [frame])[0] for p in run.manifest.parameters})
     _assign(run, place.others, {name: array for name, array in state.items() if name[:3].isdecimal()})
     set_random_state(state)
     return Restored(int(run.epochs[frame] + 1e-6), int(batches))
 
 
-def _build(model: Any, run: Run) -> None:
+def _build(model: Any, inputs: Any, targets: Any) -> None:
     """Build what `fit` would otherwise build from a first batch, for which it draws an order of batches."""
     if model.optimizer is not None and not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
-    probe = run.probe()
-    model.evaluate(probe["train/inputs"][:1], probe["train/targets"][:1], verbose=0)
+    model.evaluate(inputs, targets, verbose=0)
 
 
 def _frame(run: Run, epoch: float | None, step: int | None) -> int:

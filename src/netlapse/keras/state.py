@@ -18,12 +18,13 @@ class ModelState:
 
     Within an epoch Keras' JAX trainer keeps the state to itself. Asking a callback for its `model` writes that state
     back into every variable, the optimiser's and the metrics' too; reading what is needed costs a tenth of that.
+    `form` is the functional form of a model that is none.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, form: Any = None) -> None:
         self._model = model
         self._optimizer = optimizer_of(model)
-        self.variables = {name: variable for name, (_, variable) in parameters_of(model).items()}
+        self.variables = {name: variable for name, (_, variable) in parameters_of(form or model).items()}
         self._rate = getattr(self._optimizer, "learning_rate", None)
         kept = {
             "trainable_variables": model.trainable_variables,

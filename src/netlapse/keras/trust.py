@@ -11,6 +11,7 @@ import numpy as np
 from .backend import keras
 from .check import check_model
 from .describe import parameters_of
+from .graph import applications, graph_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,8 +71,9 @@ def build(config: Any, shapes: Sequence[tuple[int, ...]]) -> Any:
         found = [tuple(parameter.shape) for parameter, _ in parameters_of(model).values()]
         if found != list(shapes):
             raise ValueError("its weights are not those that the run states")
-        operations: list[Any] = (getattr(model, "_functional", None) or model).operations
-        tensors: list[Any] = keras.tree.flatten([operation.output for operation in operations])
+        graphs = [graph_of(model), *filter(None, (graph_of(each.layer) for each in applications(model)))]
+        outputs = [operation.output for graph in graphs for operation in graph.operations]
+        tensors: list[Any] = keras.tree.flatten(outputs)
         if any(math.prod(size or 1 for size in tensor.shape) > _MOST_NUMBERS for tensor in tensors):
             raise ValueError("its layers are too large")
         keras.src.backend.common.variables.initialize_all_variables()
@@ -91,6 +93,8 @@ def check(config: Any) -> None:
                 values = cast("dict[str, Any]", entry)
                 if "class_name" in values:
                     _check_object(values)
+                    # How a model within another was trained for itself is of no use.
+                    values.pop("compile_config", None)
                     times *= _applied(values)
                     layers += times
                 below += [(value, times) for value in values.values()]
@@ -121,9 +125,14 @@ def _check_object(entry: dict[str, Any]) -> None:
         return
     if name == "function":
         if not (_registered(config) or _is_function(module, config)):
-            raise ValueError(f"it needs the function {str(config)[:80]} of {str(module)[:80]}")
+            entry["config"] = _registered_since(config)
         return
-    if _registered(entry.get("registered_name", name)):
+    is_own = module is None or str(module).partition(".")[0] not in ("keras", "builtins")
+    if is_own or _registered(entry.get("registered_name", name)):
+        if not _registered(entry.get("registered_name", name)):
+            entry["registered_name"] = _registered_since(name)
+        # It is built when it is applied: what has no `build` of its own cannot be built before.
+        entry.pop("build_config", None)
         return
     found: Any = None
     if module in _CLASSES or str(module).startswith("keras.src."):
@@ -139,6 +148,17 @@ def _check_object(entry: dict[str, Any]) -> None:
 
 def _registered(name: Any) -> bool:
     return isinstance(name, str) and keras.saving.get_registered_object(name) is not None
+
+
+def _registered_since(name: Any) -> str:
+    """The name under which the user has registered what was recorded under its plain name, unregistered."""
+    found = [each for each in keras.saving.get_custom_objects() if str(each).rpartition(">")[2] == name]
+    if len(found) != 1:
+        raise ValueError(
+            f"it needs {str(name)[:80]}, which may run code: it is rebuilt if it is registered, with"
+            " @keras.saving.register_keras_serializable(), before the run is opened"
+        )
+    return found[0]
 
 
 def _is_function(module: Any, name: Any) -> bool:
