@@ -14,7 +14,7 @@ demo: $(VENV)/.demo
 
 test: lint
 	KERAS_BACKEND=jax $(BIN)/pytest -n auto
-	KERAS_BACKEND=torch $(BIN)/pytest -n auto tests/test_keras_recorder.py tests/test_keras_replay.py tests/test_keras_branching.py tests/test_deepreplay.py tests/test_diagrams.py
+	KERAS_BACKEND=torch $(BIN)/pytest -n auto tests/test_keras_recorder.py tests/test_keras_replay.py tests/test_keras_branching.py tests/test_keras_models.py tests/test_equivalence.py tests/test_deepreplay.py tests/test_diagrams.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check
@@ -45,6 +45,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m bench.start
 	$(BIN)/python -m bench.listing
 	$(BIN)/python -m bench.store
+	$(BIN)/python -m bench.overhead
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("netlapse needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

@@ -25,7 +25,7 @@ def execute(code: str, folder: Path) -> str:
 def test_the_readme_example_runs(tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     execute("\n".join(blocks), tmp_path)
-    assert {path.name for path in (tmp_path / "runs").iterdir()} == {"tanh", "kept"}
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == {"tanh", "torch", "kept"}
     assert {path.name for path in tmp_path.iterdir()} == {"runs", "tanh-60.png", "tanh.mp4"}
 
 
@@ -34,6 +34,11 @@ def test_the_readme_example_runs(tmp_path):
     [
         ("part1.py", {"runs", "activations.png", "sigmoid.mp4", "tanh.mp4", "relu.mp4"}),
         ("your_model.py", {"runs", "moons.png", "moons.gif"}),
+        ("sklearn_mlp.py", {"runs", "sklearn.png", "sklearn.gif"}),
+        ("jax_flax.py", {"runs"}),
+        ("lightning_autoencoder.py", {"runs"}),
+        ("transformers_bert.py", {"runs", "trainer_output"}),
+        ("torch_loop.py", {"runs", "loop.png"}),
     ],
 )
 def test_the_examples_run(example, made, tmp_path):
