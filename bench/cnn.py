@@ -12,9 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-from sklearn.datasets import load_digits
-
+from .digits import digits
 from .measure import machine, row
 
 import keras  # isort: skip
@@ -64,9 +62,7 @@ def build() -> keras.Model:
 
 
 def main(repeats: int) -> None:
-    inputs, targets = load_digits(return_X_y=True)
-    # Every picture element four times in both directions, and the margins cut.
-    inputs = np.kron(inputs.reshape(-1, 8, 8), np.ones((4, 4)))[:, 2:-2, 2:-2, None].astype(np.float32) / 16
+    inputs, targets = digits()
     seconds: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
 
