@@ -337,6 +337,31 @@ class Torch:
         return [array.detach().numpy() for array in (outputs, example_losses.reshape(-1), *found)]
 
 
+class Lightning(Torch):
+    @classmethod
+    def train(cls, task, path):
+        import lightning
+        import torch
+
+        from netlapse.lightning import Recorder
+
+        class Module(type(cls.build(task, task.initial)), lightning.LightningModule):
+            def training_step(self, batch, _):
+                return criterion(self(batch[0]), batch[1])
+
+            def configure_optimizers(self):
+                return torch.optim.SGD(self.parameters(), task.rate)
+
+        model, criterion = Module(), cls.loss_of(task)
+        probe = cls.tensors(task, task.data.inputs, task.labels)
+        recorder = Recorder(path, probe=probe, loss=criterion, every=EVERY)
+        batches = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*probe), batch_size=BATCH)
+        silent = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+        lightning.Trainer(
+            max_epochs=EPOCHS, accelerator="cpu", enable_checkpointing=False, callbacks=[recorder], **silent
+        ).fit(model, batches)
+
+
 class Jax:
     parameters = staticmethod(names_of)
     layers_of = staticmethod(lambda params: params)
@@ -430,4 +455,4 @@ class Flax(Jax):
         return {"params": Jax.params_of(task, weights)}
 
 
-DOORS = {"keras": Keras, "torch": Torch, "sklearn": Sklearn, "jax": Jax, "flax": Flax}
+DOORS = {"keras": Keras, "torch": Torch, "lightning": Lightning, "sklearn": Sklearn, "jax": Jax, "flax": Flax}

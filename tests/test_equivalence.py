@@ -20,6 +20,11 @@ from netlapse.figures.shapes import Dots
 from . import equivalence
 from .equivalence import DOORS, TASKS
 
+# Lightning's own, and about data that one process loads.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    pytest.mark.filterwarnings("ignore:.*`isinstance.treespec, LeafSpec.` is deprecated"),
+]
 both_tasks = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 every_door = pytest.mark.parametrize("door", DOORS)
 
