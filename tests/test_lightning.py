@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -363,14 +365,31 @@ def test_a_training_that_fails_is_interrupted(tmp_path, error):
     np.testing.assert_array_equal(replay.epochs, [0, 1])
 
 
+TWO_PROCESSES = """
+import sys
+import torch
+from tests.test_lightning import Classifier, loader, recorder, trainer_of
+
+trainer, module = trainer_of(recorder(sys.argv[1]), epochs=1, strategy="ddp", devices=2), Classifier()
+trainer.fit(module, loader())
+if trainer.is_global_zero:
+    torch.save(module.state_dict(), sys.argv[2])
+# Lightning leaves it to the end of the process, which may then abort.
+torch.distributed.destroy_process_group()
+"""
+
+
 def test_of_two_processes_one_records(tmp_path):
-    trainer = trainer_of(recorder(tmp_path / "run"), epochs=1, strategy="ddp_spawn", devices=2)
-    module = Classifier()
-    trainer.fit(module, loader())
-    replay = netlapse.open(tmp_path / "run")
+    script, run, last = tmp_path / "train.py", tmp_path / "run", tmp_path / "last.pt"
+    script.write_text(TWO_PROCESSES)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
+    command = [sys.executable, script, run, last]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    replay = netlapse.open(run)
     assert replay.status == "complete"
     np.testing.assert_array_equal(replay.steps, [0, 3])
-    assert_states(replay, {0: {n: replay.weights(n, 0) for n in replay.parameters}, 3: module.state_dict()})
+    assert_states(replay, {0: {n: replay.weights(n, 0) for n in replay.parameters}, 3: torch.load(last)})
 
 
 def test_training_that_stops_within_an_epoch(tmp_path):

@@ -182,7 +182,7 @@ def show(path: RunPath) -> None:
 
     fact("run", f"{run.name} ({path})")
     fact("status", run.status)
-    fact("recorded", f"{manifest.created}, every {manifest.schedule}, with netlapse {manifest.netlapse}")
+    fact("recorded", f"{manifest.created}, schedule {manifest.schedule}, with netlapse {manifest.netlapse}")
     versions = ", ".join(f"{name} {number}" for name, number in manifest.versions.items())
     fact("framework", f"{manifest.framework} on {manifest.backend} ({versions})")
     if len(run):
