@@ -151,6 +151,7 @@ def test_moments_that_are_kept(tmp_path, every, steps):
 
 def test_long_epochs_are_looked_into_unasked():
     assert [str(Schedule.for_epochs_of(steps)) for steps in (None, 999, 1000)] == ["epoch", "epoch", "log"]
+    assert [str(Schedule.for_loop_of(steps)) for steps in (None, 999, 1000)] == ["log", "epoch", "log"]
 
 
 def test_lists_are_named_in_few_words():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import Unsupported
-from ..record import Description, plain
+from ..record import Description, one_or_all, plain
 from ..replay.network import Tap
 from ..store import Parameter
 from .backend import jax
@@ -105,17 +105,13 @@ def _rng(rng: Any) -> Any:
 def _hyperparameters(structure: Structure, live: Live, losses: Losses | None) -> dict[str, Any]:
     dtypes = sorted({str(spec.dtype) for name, spec in structure.specs.items() if name in structure.trainable})
     return {
-        "activation": _one([layer.activation for layer in live.layers[:-1] if layer.activation]),
+        "activation": one_or_all([layer.activation for layer in live.layers[:-1] if layer.activation]),
         "layers": len(live.layers),
         "units": [layer.units for layer in live.layers],
         "parameters": int(sum(np.prod(spec.shape, dtype=int) for spec in structure.specs.values())),
-        "dtype": _one(dtypes),
+        "dtype": one_or_all(dtypes),
         "loss": losses.name if losses else None,
     }
-
-
-def _one(names: list[str]) -> Any:
-    return names[0] if len(set(names)) == 1 else names or None
 
 
 def _versions() -> dict[str, str]:

@@ -106,7 +106,7 @@ class Recorder:
             path,
             probe=examples,
             validation=held_out,
-            every=_usual(steps_per_epoch) if every is None else every,
+            every=str(Schedule.for_loop_of(steps_per_epoch)) if every is None else every,
             exist=exist,
             class_names=class_names,
             keep=Keep(scalars, budget, dtype, compressed),
@@ -154,8 +154,3 @@ class Recorder:
 
     def _weights(self) -> Any:
         return self._structure.arrays(*self._last)
-
-
-def _usual(steps_per_epoch: int | None) -> str:
-    """The schedule for trainings whose user asked for none: what an epoch of unknown length may hide is kept too."""
-    return str(Schedule.for_epochs_of(steps_per_epoch)) if steps_per_epoch else "log"

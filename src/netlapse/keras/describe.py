@@ -9,7 +9,7 @@ import warnings
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from ..record import Description, plain
+from ..record import Description, one_or_all, plain
 from ..store import Layer, Parameter
 from .backend import keras
 from .graph import applications, graph_of
@@ -148,8 +148,8 @@ def hyperparameters(model: Any, fit: Mapping[str, Any]) -> dict[str, Any]:
     initializers = [name_of(layer.kernel_initializer) for layer in hidden if hasattr(layer, "kernel_initializer")]
     values: dict[str, Any] = {
         # A linear layer before an activation layer is one layer in two parts.
-        "activation": _one([name for name in activations if name != "linear"] or activations),
-        "initializer": _one(initializers),
+        "activation": one_or_all([name for name in activations if name != "linear"] or activations),
+        "initializer": one_or_all(initializers),
         "layers": len(layers),
         "units": [layer.units if hasattr(layer, "units") else getattr(layer, "filters", None) for layer in layers],
         "parameters": int(model.count_params()),
@@ -249,7 +249,3 @@ def _snake(name: str) -> str:
     return "".join(
         f"_{c.lower()}" if c.isupper() and i and not name[i - 1].isupper() else c.lower() for i, c in enumerate(name)
     )
-
-
-def _one(names: list[str]) -> Any:
-    return names[0] if len(set(names)) == 1 else names or None

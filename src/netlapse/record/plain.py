@@ -8,6 +8,11 @@ from typing import Any, cast
 import numpy as np
 
 
+def one_or_all(names: list[str]) -> Any:
+    """The name, if all are the same; all of them otherwise, and None for none."""
+    return names[0] if len(set(names)) == 1 else names or None
+
+
 def plain(value: Any) -> Any:
     """The value as JSON knows it; what JSON cannot say becomes text."""
     if value is None or isinstance(value, bool | str | int):

@@ -77,6 +77,11 @@ class Schedule:
         """The schedule for trainings whose user asked for none, by the steps of an epoch if these are known."""
         return cls.parse("log" if (steps or 0) >= LONG_EPOCH else "epoch")
 
+    @classmethod
+    def for_loop_of(cls, steps_per_epoch: int | None) -> Schedule:
+        """The same for loops of the user's own, where an epoch of unknown length may hide a long beginning."""
+        return cls.for_epochs_of(steps_per_epoch or LONG_EPOCH)
+
     def __str__(self) -> str:
         terms = [
             "log" if self.log else "",

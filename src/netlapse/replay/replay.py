@@ -368,7 +368,11 @@ class Replay:
         return tap
 
     @property
-    def _binary_targets(self) -> NDArray[Any]:
+    def _only_inputs(self) -> NDArray[Any]:
+        return self._one_array(self.inputs(), "inputs")
+
+    @property
+    def _only_targets(self) -> NDArray[Any]:
         return self._one_array(self.targets(), "targets")
 
     def _logits(self, numbers: NDArray[np.intp], inputs: Arrays) -> NDArray[Any]:
@@ -397,8 +401,8 @@ class Replay:
             head,
             layer=layer,
             epochs=self.epochs[numbers],
-            inputs=self._one_array(self.inputs(), "inputs"),
-            targets=self._one_array(self.targets(), "targets"),
+            inputs=self._only_inputs,
+            targets=self._only_targets,
             domain=domain,
             limits=limits,
         )
@@ -411,8 +415,8 @@ class Replay:
         return measures.decision_boundary(
             partial(self._logits, numbers),
             epochs=self.epochs[numbers],
-            inputs=self._one_array(self.inputs(), "inputs"),
-            targets=self._one_array(self.targets(), "targets"),
+            inputs=self._only_inputs,
+            targets=self._only_targets,
             domain=domain,
             resolution=resolution,
         )
@@ -421,7 +425,7 @@ class Replay:
         """P(positive) of each example of the probe. Raises Unsupported unless the task is binary."""
         numbers = self._select(epoch)
         logits = self._logits(numbers, self.inputs())
-        return measures.class_probabilities(logits, epochs=self.epochs[numbers], targets=self._binary_targets)
+        return measures.class_probabilities(logits, epochs=self.epochs[numbers], targets=self._only_targets)
 
     def sample_losses(self, epoch: Epochs = None) -> measures.SampleLosses:
         """Loss of each example of the probe, and which are wrong. Raises Unsupported unless the task is binary."""
@@ -429,7 +433,7 @@ class Replay:
         losses = self._losses(numbers, self.inputs(), self.targets())
         logits = self._logits(numbers, self.inputs())
         return measures.sample_losses(
-            losses, logits, epochs=self.epochs[numbers], targets=self._binary_targets, loss=self.loss_name
+            losses, logits, epochs=self.epochs[numbers], targets=self._only_targets, loss=self.loss_name
         )
 
     def curves(self, epoch: Epochs = None) -> measures.Curves:
@@ -442,7 +446,7 @@ class Replay:
                     self._losses(numbers[rows], inputs, targets),
                     self._logits(numbers[rows], inputs),
                     epochs=self.epochs[numbers[rows]],
-                    targets=self._binary_targets,
+                    targets=self._only_targets,
                     loss=self.loss_name,
                 )
                 for rows in _slices(len(numbers), self._frames_at_once(count(inputs)))

@@ -34,6 +34,11 @@ def array_of(tensor: Tensor) -> NDArray[Any]:
     return tensor.numpy()
 
 
+def dtype_name(dtype: torch.dtype) -> str:
+    """The dtype as runs name it: "float32"."""
+    return str(dtype).removeprefix("torch.")
+
+
 def fitting(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     """The tensor in this dtype, where no number is lost by it but digits."""
     return tensor.to(dtype) if dtype.is_floating_point or not tensor.is_floating_point() else tensor

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import Unsupported
-from .arrays import apply
+from .arrays import apply, dtype_name
 from .describe import trace
 from .quiet import loaded, replica, undisturbed, weights_of
 from .state import unwrapped
@@ -120,7 +120,7 @@ def copy_of(model: Any, manifest: Manifest) -> nn.Module:
     if not isinstance(model, nn.Module):
         raise Unsupported(f"model= is a {type(model).__name__}; pass the torch module that run {manifest.name!r} is of")
     model = unwrapped(model)
-    found = {name: (tuple(t.shape), str(t.dtype).removeprefix("torch.")) for name, t in weights_of(model).items()}
+    found = {name: (tuple(t.shape), dtype_name(t.dtype)) for name, t in weights_of(model).items()}
     wanted = {parameter.name: (parameter.shape, parameter.dtype) for parameter in manifest.parameters}
     if found != wanted:
         listed = [

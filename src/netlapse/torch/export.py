@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch._decomp import core_aten_decompositions
 
 from ..store import Layer
+from .arrays import dtype_name
 from .operations import allowed
 from .program import PLACES
 
@@ -88,7 +89,8 @@ def export(
 def inputs_of(inputs: Mapping[str, Tensor]) -> list[dict[str, Any]]:
     """What is given to the network, as JSON."""
     return [
-        {"name": name, "shape": list(tensor.shape[1:]), "dtype": _name(tensor.dtype)} for name, tensor in inputs.items()
+        {"name": name, "shape": list(tensor.shape[1:]), "dtype": dtype_name(tensor.dtype)}
+        for name, tensor in inputs.items()
     ]
 
 
@@ -124,10 +126,6 @@ def _is_size(node: Node) -> bool:
 
 def _base(target: Any) -> str:
     return str(getattr(target, "_schema", None) and target._schema.name).removeprefix("aten::")
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
 
 
 class _Graph:
@@ -214,7 +212,7 @@ class _Graph:
         if isinstance(value, list | tuple):
             return [self._value(part) for part in cast("list[Any]", value)]
         if isinstance(value, torch.dtype):
-            return {"dtype": _name(value)}
+            return {"dtype": dtype_name(value)}
         if isinstance(value, float) and not math.isfinite(value):
             return {"float": str(value)}
         if value is None or isinstance(value, bool | int | float | str):

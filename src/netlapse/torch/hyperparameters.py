@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 
+from ..record import one_or_all
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -27,11 +29,11 @@ def network_settings(layers: Sequence[Layer], parameters: Iterable[Parameter]) -
     parameters = list(parameters)
     hidden = [layer.activation for layer in layers[:-1] if layer.activation not in (None, "linear")]
     return {
-        "activation": _one(hidden),
+        "activation": one_or_all(hidden),
         "layers": len(layers),
         "units": [layer.units for layer in layers],
         "parameters": sum(math.prod(parameter.shape) for parameter in parameters),
-        "dtype": _one([parameter.dtype for parameter in parameters if "float" in parameter.dtype]),
+        "dtype": one_or_all([parameter.dtype for parameter in parameters if "float" in parameter.dtype]),
     }
 
 
@@ -107,7 +109,3 @@ def _is_setting(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return all(map(_is_setting, cast("list[Any]", value)))
     return isinstance(value, bool | int | float | str | Tensor)
-
-
-def _one(names: list[str]) -> Any:
-    return names[0] if len(set(names)) == 1 else names or None

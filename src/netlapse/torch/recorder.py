@@ -133,13 +133,11 @@ class Recorder:
         held_out = None if validation is None else probe_of(validation, "validation", probe_size)
         if held_out is not None:
             require_alike(held_out, examples)
-        if every is None:
-            every = str(Schedule.for_epochs_of(steps_per_epoch)) if steps_per_epoch else "log"
         recording = Recording(
             path,
             probe=examples,
             validation=held_out,
-            every=every,
+            every=str(Schedule.for_loop_of(steps_per_epoch)) if every is None else every,
             exist=exist,
             class_names=class_names,
             keep=Keep(scalars, budget, dtype, compressed),

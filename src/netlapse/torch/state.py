@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..errors import Unsupported
 from ..store import Parameter
-from .arrays import array_of
+from .arrays import array_of, dtype_name
 from .quiet import weights_of
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class ModelState:
             _require_values(name, tensor)
         self._kinds = self._kinds_now()
         self.parameters = tuple(
-            Parameter(name, tuple(shape), _name(dtype), self._tensors[name].requires_grad, _layer(name))
+            Parameter(name, tuple(shape), dtype_name(dtype), self._tensors[name].requires_grad, _layer(name))
             for name, (shape, dtype) in self._kinds.items()
         )
         self.device = next(iter(self._tensors.values())).device
@@ -120,7 +120,7 @@ def _changes(before: Kinds, now: Kinds) -> str:
     changes = [f"{name} was added" for name in now if name not in before]
     changes += [f"{name} was removed" for name in before if name not in now]
     changes += [
-        f"{name} was {_name(before[name][1])} {tuple(before[name][0])} and is {_name(dtype)} {tuple(shape)}"
+        f"{name} was {dtype_name(before[name][1])} {tuple(before[name][0])} and is {dtype_name(dtype)} {tuple(shape)}"
         for name, (shape, dtype) in now.items()
         if before.get(name, (shape, dtype)) != (shape, dtype)
     ]
@@ -130,7 +130,3 @@ def _changes(before: Kinds, now: Kinds) -> str:
 def _layer(name: str) -> str:
     """The module that a parameter of this name belongs to."""
     return name.rpartition(".")[0]
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
