@@ -14,7 +14,7 @@ import numpy as np
 from netlapse import datasets
 from netlapse.record import Description, Loop, Probe, Recording
 from netlapse.replay import Replay
-from netlapse.replay.network import Tap
+from netlapse.replay.network import Head, Tap
 from netlapse.store import Layer, Parameter, Run
 
 BATCH = 20
@@ -98,29 +98,38 @@ def losses(task, weights, inputs, labels):
     return -np.log(probabilities[np.arange(len(labels)), labels])
 
 
+def layer_gradients(task, weights, inputs, labels):
+    """Of each example's loss by the pre-activations of each layer, (example, unit)."""
+    passed, labels = forward(task, weights, inputs), np.asarray(labels).astype(int).reshape(-1)
+    found = [passed[-1][1] - (labels[:, None] if task.binary else np.eye(task.units[-1])[labels])]
+    for place in reversed(range(1, len(passed))):
+        values = passed[place - 1][1]
+        slope = (1 - values**2) if task.activation == "tanh" else values > 0
+        found.insert(0, found[0] @ np.asarray(weights[2 * place], np.float64).T * slope)
+    return found
+
+
 def gradients(task, weights, inputs, labels):
     """Of the mean loss by each kernel and bias."""
-    passed, labels = forward(task, weights, inputs), np.asarray(labels).astype(int)
-    wanted = labels[:, None] if task.binary else np.eye(task.units[-1])[labels]
-    delta = (passed[-1][1] - wanted) / len(labels)
-    found = []
-    for place in reversed(range(len(passed))):
-        before = passed[place - 1][1] if place else np.asarray(inputs, np.float64)
-        found = [before.T @ delta, delta.sum(axis=0), *found]
-        if place:
-            delta = delta @ np.asarray(weights[2 * place], np.float64).T
-            delta = delta * ((1 - before**2) if task.activation == "tanh" else before > 0)
-    return found
+    before = [np.asarray(inputs, np.float64), *(values for _, values in forward(task, weights, inputs)[:-1])]
+    deltas = [delta / len(labels) for delta in layer_gradients(task, weights, inputs, labels)]
+    pairs = [(values.T @ delta, delta.sum(axis=0)) for values, delta in zip(before, deltas, strict=True)]
+    return [array for pair in pairs for array in pair]
 
 
 class PlainNetwork:
     """The same as a `Network`, one frame after the other."""
 
     outputs = ("output",)
-    logits = Tap("output", "pre_activation")
 
     def __init__(self, task):
         self.task, self.input_shapes = task, {"": task.units[:1]}
+
+    def head(self, output):
+        return Head(Tap("output", "pre_activation"), "sigmoid" if self.task.binary else "softmax")
+
+    def targets_of(self, targets):
+        return [targets]
 
     def values_per_example(self, inputs):
         return 4 * sum(self.task.units[1:])
@@ -144,6 +153,11 @@ class PlainNetwork:
     def gradients(self, weights, inputs, targets):
         frames = self._frames(weights, lambda frame: gradients(self.task, frame, inputs, targets))
         return {name: np.stack(values) for name, values in zip(weights, zip(*frames, strict=True), strict=True)}
+
+    def layer_gradients(self, weights, inputs, targets, layers):
+        frames = self._frames(weights, lambda frame: layer_gradients(self.task, frame, inputs, targets))
+        by_layer = dict(zip(self.task.layers, zip(*frames, strict=True), strict=True))
+        return [np.stack(by_layer[layer]) for layer in layers]
 
 
 def names_of(task, kernel="kernel", bias="bias", separator="/"):

@@ -83,7 +83,7 @@ def test_arrows_point_one_way(path):
 
 
 def test_the_check_sees_imports():
-    assert imported_rooms(PACKAGE / "replay" / "replay.py") >= {"measures", "errors"}
+    assert imported_rooms(PACKAGE / "replay" / "spaces.py") >= {"measures", "errors"}
     assert "record" in imported_rooms(PACKAGE / "keras" / "recorder.py")
 
 

@@ -108,7 +108,7 @@ def test_the_replay_is_what_numpy_computes_from_the_recording(original, replay):
     curves = replay.curves()
     np.testing.assert_allclose(curves.loss, computed.losses.mean(axis=1), **NEAR)
     np.testing.assert_allclose(curves.accuracy, computed.accuracy)
-    np.testing.assert_allclose(replay.class_probabilities().probabilities, computed.outputs[..., 0], **NEAR)
+    np.testing.assert_allclose(replay.class_probabilities().probabilities[..., 1], computed.outputs[..., 0], **NEAR)
     np.testing.assert_allclose(replay.feature_space("hidden").points, computed.hidden, **NEAR)
 
 

@@ -5,7 +5,7 @@ Each is compared with NumPy in float64 (see `equivalence`), and each replay with
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 
 import numpy as np
 import pytest
@@ -132,7 +132,14 @@ def test_a_replay_is_what_the_framework_computes(door, task, replay_of):
 
 
 def numbers(measure):
-    return {entry.name: getattr(measure, entry.name) for entry in fields(measure)}
+    """All numbers and texts of a measure, those within its parts too."""
+    found = {}
+    for entry in fields(measure):
+        value = getattr(measure, entry.name)
+        found |= (
+            {f"{entry.name}.{k}": v for k, v in numbers(value).items()} if is_dataclass(value) else {entry.name: value}
+        )
+    return found
 
 
 @every_door
@@ -149,8 +156,10 @@ def test_measures_are_the_same(door, replay_of):
         found, wanted = numbers(measured(replay)), numbers(measured(plain))
         assert found.keys() == wanted.keys()
         for name, value in wanted.items():
-            if isinstance(value, str):
+            if isinstance(value, str | tuple) and all(isinstance(part, str) for part in value):
                 assert found[name] == (replay.loss_name if name.startswith("loss") else value)
+            elif value is None:
+                assert found[name] is None
             else:
                 agree(np.asarray(found[name], float), np.asarray(value, float))
     assert replay.milestones() == plain.milestones()

@@ -335,7 +335,9 @@ def test_bytes_that_are_no_program_are_refused(run):
     ("entry", "value"),
     [
         ("heads", 3),
-        ("sigmoid", ["hidden"]),
+        ("finals", ["hidden"]),
+        ("finals", {"output": ["hidden", "tanh"]}),
+        ("finals", {"output": ["nowhere", "sigmoid"]}),
         ("taps", [["hidden"]]),
         ("inputs", {"": [[2], "no dtype"]}),
         ("inputs", {"": [["x"], "float32"]}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ jnp = jax.numpy
 
 from netlapse.jax import Recorder  # noqa: E402
 from netlapse.replay.network import Tap  # noqa: E402
+from netlapse.store import Run  # noqa: E402
 
 NEAR = {"rtol": 1e-5, "atol": 1e-5}
 KEY = jax.random.key(0)
@@ -455,3 +457,24 @@ def test_models_are_the_parameters(replayed):
         else:
             np.testing.assert_array_equal(leaf, wanted)
     assert jax.tree.structure(params) == jax.tree.structure(frames[2])
+
+
+def test_a_run_whose_network_knows_of_one_output_only(tmp_path):
+    """As runs were written before there were heads of several outputs."""
+    from netlapse.jax.kept import Kept
+
+    inputs = np.zeros((4, 2), np.float32)
+
+    def apply(params, x):
+        return jax.nn.sigmoid(x @ params["out"]["kernel"] + params["out"]["bias"])
+
+    params = {"out": {"kernel": jnp.ones((2, 1)), "bias": jnp.zeros(1)}}
+    with Recorder(tmp_path / "old", apply, params, probe=(inputs, np.zeros((4, 1), np.float32))):
+        pass
+    run = Run(tmp_path / "old")
+    content = json.loads(run.model_file("network"))
+    [(output, (layer, _))] = content.pop("finals").items()
+    old = json.dumps({**content, "sigmoid": layer, "takes_logits": False}).encode()
+    kept = Kept.of(run.manifest, lambda role: old)
+    assert kept.final_taps[output].link == "sigmoid"
+    assert kept == Kept.of(run.manifest, run.model_file)

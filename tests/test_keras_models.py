@@ -177,14 +177,19 @@ def test_of_several_losses_of_one_output_keras_takes_the_first(tmp_path):
     assert replay.losses(0).mean() == pytest.approx(evaluated["loss"], rel=1e-5)
 
 
-def test_what_shows_one_output_says_that_there_are_several(tmp_path):
+def test_of_several_outputs_one_is_shown(tmp_path):
     replay = opened(two_by_two(loss=BOTH), tmp_path / "run", [A, B], [LABELS, PRICES])
-    assert replay._network.logits is None
     assert dict(replay._network.input_shapes) == {"a": (3,), "b": (2,)}
     assert replay._network.outputs == ("label", "price")
-    for look in (replay.curves, replay.class_probabilities, replay.decision_boundary):
-        with pytest.raises(Unsupported, match=r"label, price|2 inputs \(0, 1\)"):
-            look()
+    outputs = replay.outputs(0)
+    assert replay.task().names == ("negative", "positive")
+    np.testing.assert_allclose(replay.class_probabilities(0).probabilities[0, :, 1], outputs["label"][:, 0], **NEAR)
+    np.testing.assert_allclose(replay.predictions(0, output="price").predicted[0], outputs["price"], **NEAR)
+    assert replay.curves(output="price").score_name == "R²"
+    with pytest.raises(UnknownName, match="no output 'prize'; it has label, price"):
+        replay.curves(output="prize")
+    with pytest.raises(Unsupported, match="several inputs"):
+        replay.decision_boundary()
     with pytest.raises(Unsupported, match="2 targets"):
         replay.metric("accuracy")
     np.testing.assert_allclose(replay.activations("hidden", 0), np.tanh(A @ replay.weights("hidden/kernel", 0)), **NEAR)
@@ -326,8 +331,8 @@ def test_layers_of_models_within_models(tmp_path):
         np.testing.assert_allclose(replay.outputs(0), predictions, **NEAR)
         np.testing.assert_allclose(predicted(replay.model(0), [A, B])[0], predictions, **NEAR)
         assert replay._network.outputs == ("head",)
-        assert replay._network.logits == Tap("head/out", "pre_activation")
-        np.testing.assert_allclose(replay.class_probabilities().probabilities[0], predictions[:, 0], **NEAR)
+        assert replay._network.head("head").tap == Tap("head/out", "pre_activation")
+        np.testing.assert_allclose(replay.class_probabilities().probabilities[0, :, 1], predictions[:, 0], **NEAR)
 
     def loss():
         return ops.mean(keras.losses.binary_crossentropy(LABELS[:, None], model([A, B], training=False)))

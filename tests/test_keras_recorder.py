@@ -742,7 +742,7 @@ def test_a_model_that_is_not_compiled_has_no_losses(path):
     capture(model, path, DATA)
     replay = netlapse.open(path)
     np.testing.assert_allclose(replay.outputs(0), model.predict(DATA[0], verbose=0), rtol=1e-5, atol=1e-5)
-    assert replay.class_probabilities().probabilities.shape == (1, 50)
+    assert replay.class_probabilities().probabilities.shape == (1, 50, 2)
     assert "loss" not in replay.hyperparameters
     assert "optimizer" not in replay.hyperparameters
     for look in (replay.losses, replay.gradients, replay.sample_losses):

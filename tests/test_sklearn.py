@@ -22,6 +22,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from netlapse.replay.network import Tap
 from netlapse.sklearn import record
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:sklearn.exceptions.ConvergenceWarning")
@@ -283,7 +284,7 @@ def test_labels_are_encoded_and_name_the_classes(recorded, tmp_path):
 
 def test_the_binary_measures(recorded):
     replay, fitted = recorded("binary")
-    np.testing.assert_allclose(replay.class_probabilities(7).probabilities[0], fitted.predict_proba(X)[:, 1], rtol=1e-6)
+    np.testing.assert_allclose(replay.class_probabilities(7).probabilities[0], fitted.predict_proba(X), rtol=1e-6)
     curves = replay.curves()
     np.testing.assert_allclose(curves.accuracy, replay.metric("accuracy"))
     assert replay.sample_losses().loss == "binary cross-entropy"
@@ -298,7 +299,7 @@ def test_the_plane_of_a_hidden_layer(tmp_path):
     head = replay._network.forward(
         {name: replay.weights(name) for name in replay.parameters},
         points[2],
-        [*map(replay._network.logits.__class__, ["output", "hidden_1"])],
+        [*map(Tap, ["output", "hidden_1"])],
         start="hidden_1",
     )
     np.testing.assert_allclose(head[0][2], replay.outputs(2))

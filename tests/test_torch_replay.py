@@ -18,6 +18,7 @@ from torch import nn
 import netlapse
 from netlapse.errors import BadProbe, UnknownName, Unsupported
 from netlapse.record import Description, Probe, Recording
+from netlapse.replay.network import Head, Tap
 from netlapse.store import Parameter
 from netlapse.torch.arrays import array_of
 from netlapse.torch.describe import network_files
@@ -148,7 +149,7 @@ def test_an_activation_module_has_what_it_is_given(tmp_path):
         close(replay.pre_activations("act")[number], before)
         close(replay.activations("act")[number], before.tanh())
     assert replay._network.outputs == ("output",)
-    assert replay._network.logits == netlapse.replay.network.Tap("output")
+    assert replay._network.head("output") == Head(Tap("output"), "sigmoid")
     y = tensor(LABELS)[:, None]
     assert_equals_torch(
         replay,
@@ -175,7 +176,7 @@ def test_an_activation_function_makes_the_activation_of_the_layer_before_it(tmp_
         close(replay.pre_activations("output")[number], logits)
         close(replay.activations("output")[number], logits.sigmoid())
     y = tensor(LABELS)[:, None]
-    assert replay._network.logits == netlapse.replay.network.Tap("output", "pre_activation")
+    assert replay._network.head("output") == Head(Tap("output", "pre_activation"), "sigmoid")
     assert_equals_torch(
         replay, model, frames, lambda m: m(x), lambda out: F.binary_cross_entropy(out, y, reduction="none")[:, 0]
     )
@@ -218,13 +219,13 @@ def test_a_sigmoid_at_the_end_has_logits_before_it(tmp_path):
     frames = record(tmp_path / "run", model, POINTS, LABELS, loss=nn.BCELoss())
     replay = netlapse.open(tmp_path / "run")
     assert replay._network.outputs == ("3",)
-    assert replay._network.logits == netlapse.replay.network.Tap("3", "pre_activation")
+    assert replay._network.head("3") == Head(Tap("3", "pre_activation"), "sigmoid")
     x = torch.as_tensor(POINTS)
     y = torch.as_tensor(LABELS, dtype=torch.float64)[:, None]
     assert_equals_torch(
         replay, model, frames, lambda m: m(x), lambda out: F.binary_cross_entropy(out, y, reduction="none")[:, 0]
     )
-    close(replay.class_probabilities(1).probabilities[0], replay.outputs(1)[:, 0])
+    close(replay.class_probabilities(1).probabilities[0, :, 1], replay.outputs(1)[:, 0])
 
 
 def test_half_precision(tmp_path):
@@ -305,8 +306,9 @@ def test_what_goes_round_a_layer(tmp_path):
     for replay in (netlapse.open(tmp_path / "run"), netlapse.open(tmp_path / "run", model=Residual())):
         assert [layer.name for layer in replay.layers][-2:] == ["block", "last"]
         close(replay.activations("block"), replay.activations("block.output"))
-        with pytest.raises(Unsupported, match=r"connections that go round layer 'block\.hidden'"):
-            replay.feature_space("block.hidden")
+        space = replay.feature_space("block.hidden")
+        assert space.plane_logits is None
+        assert space.lines is not None
 
 
 class Tied(nn.Module):
@@ -456,7 +458,7 @@ def test_a_module_that_is_called_otherwise(tmp_path):
         lambda m: m({"x": x}).logits,
         lambda out: F.binary_cross_entropy_with_logits(out[:, 0], y, reduction="none"),
     )
-    assert replay._network.logits is not None
+    assert replay._network.head("output").link == "sigmoid"
 
 
 class Steered(ByModule):
@@ -582,7 +584,7 @@ def test_another_loss_can_be_given(tmp_path):
     assert_equals_torch(
         replay, model, frames, lambda m: m(tensor(POINTS)), lambda out: (out[:, 0] - tensor(LABELS)) ** 2
     )
-    assert replay._network.logits is None
+    assert replay._network.head("output").link == "identity"
     with pytest.raises(Unsupported, match="one number for a whole batch"):
         netlapse.open(tmp_path / "run", loss=lambda out, y: out.mean()).losses()
     with pytest.raises(Unsupported, match="has one number for each example"):

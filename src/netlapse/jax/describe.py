@@ -38,7 +38,7 @@ def describe(
     extra: Mapping[str, Any],
 ) -> Description:
     """Everything a run should know, its computation included where JAX can store it."""
-    kept = _kept(function, structure, live, losses, probe)
+    kept = _kept(function, structure, live, probe)
     files = {"network": ("network.json", kept.written())}
     for role, content in export(live, losses, structure.specs, kept).items():
         files[role] = f"{role}.{'txt' if role.startswith('no-') else 'jax'}", content
@@ -63,7 +63,7 @@ def describe(
     )
 
 
-def _kept(function: Function, structure: Structure, live: Live, losses: Losses | None, probe: Probe) -> Kept:
+def _kept(function: Function, structure: Structure, live: Live, probe: Probe) -> Kept:
     heads: list[str] = []
     for layer in live.layers:
         if len(live.taps[Tap(layer.name)]) == 1 and layer.name not in live.outputs:
@@ -85,8 +85,7 @@ def _kept(function: Function, structure: Structure, live: Live, losses: Losses |
         },
         output_tree=output_tree,
         taps=[[tap.layer, tap.moment, list(shape)] for tap, shape in live.taps.items()],
-        sigmoid=live.sigmoid.layer if live.sigmoid else None,
-        takes_logits=losses is not None and losses.takes_logits,
+        finals={output: [final.layer, final.link] for output, final in live.finals.items()},
         heads=heads,
         structure=structure.plain(),
         has_state=function.has_state,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ..errors import DamagedRun, Unsupported
+from ..replay.link import LINKS
 from ..replay.network import Tap
 from ..store.examples import named
 from .backend import jax
@@ -17,7 +18,21 @@ from .structure import PlainStructure, of_plain
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ..replay.link import Link
     from ..store import Arrays, Manifest
+
+
+@dataclass(frozen=True)
+class Final:
+    """A layer whose activation function makes an output of scores."""
+
+    layer: str
+    link: Link
+
+    @property
+    def tap(self) -> Tap:
+        """Where the scores are."""
+        return Tap(self.layer, "pre_activation")
 
 
 @dataclass(frozen=True)
@@ -25,7 +40,8 @@ class Kept:
     """Names, shapes and dtypes.
 
     `inputs`, `targets` and `outputs` are [shape, dtype] of one example, by name; `taps` are [layer, moment, shape].
-    `structure` and `output_tree` say how arrays are put together, null where JSON cannot.
+    `finals` are [layer, link] by output. `structure` and `output_tree` say how arrays are put together, null where JSON
+    cannot.
     """
 
     inputs: dict[str, Any]
@@ -33,8 +49,7 @@ class Kept:
     outputs: dict[str, Any]
     output_tree: Any
     taps: list[Any]
-    sigmoid: str | None
-    takes_logits: bool
+    finals: dict[str, Any]
     heads: list[str]
     structure: Any
     has_state: bool
@@ -47,6 +62,10 @@ class Kept:
             raise Unsupported(f"run {manifest.name!r} does not say what its network is; record it again")
         try:
             content = json.loads(read("network"))
+            if "finals" not in content:  # as runs before there were several outputs
+                content["finals"] = {
+                    key: [content["sigmoid"], "sigmoid"] for key in content["outputs"] if content["sigmoid"]
+                }
             kept = cls(**{entry.name: content[entry.name] for entry in fields(cls)})
             for specs in (kept.inputs, kept.targets, kept.outputs):
                 _ = specs_of(specs)
@@ -56,7 +75,8 @@ class Kept:
                 _ = PlainStructure(kept.structure).build({p.name: None for p in manifest.parameters})
             if kept.rng is not None:
                 _ = str(kept.rng["impl"]), np.array(kept.rng["data"], np.uint32)
-            if not isinstance(cast("Any", kept.heads), list) or not isinstance(cast("Any", kept.sigmoid), str | None):
+            _ = kept.final_taps
+            if not isinstance(cast("Any", kept.heads), list):
                 raise TypeError("it names no layers")
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise DamagedRun(f"run {manifest.name!r} does not say what its network is ({error})") from error
@@ -70,6 +90,14 @@ class Kept:
     def tap_shapes(self) -> dict[Tap, tuple[int, ...]]:
         """The taps, with the shape of one example."""
         return {Tap(str(layer), moment): tuple(map(int, shape)) for layer, moment, shape in self.taps}
+
+    @property
+    def final_taps(self) -> dict[str, Final]:
+        """The layers that end in a sigmoid or softmax, by output."""
+        found = {output: Final(layer, link) for output, (layer, link) in self.finals.items()}
+        if any(final.tap not in self.tap_shapes or final.link not in LINKS.values() for final in found.values()):
+            raise ValueError("a final layer is none")
+        return found
 
 
 def entries_of(arrays: Arrays) -> dict[str, Any]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadProbe, Unsupported
+from ..replay.link import LINKS
 from ..replay.network import Tap
 from ..store import Layer
-from .backend import jax, over_leaves
+from .attention import find_attention
+from .backend import SUMS_RIGHTLY, jax, over_leaves
 from .function import flat_outputs
+from .kept import Final
 from .layers import find_layers
 from .program import Program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from .layers import Found
 
@@ -49,6 +53,10 @@ class Live:
             for tap, number in _values(layer).items():
                 other = _values(again[layer.name])[tap] if layer.name in again else number
                 self._note(tap, small.avals[number].shape, large.avals[other].shape)
+        more = find_attention(large, again.values())
+        for name, number in find_attention(small, found).items():
+            if name in more and len(small.avals[number].shape) >= 3:
+                self._note(Tap(name, "attention"), small.avals[number].shape, large.avals[more[name]].shape)
         found = [layer for layer in found if {*_values(layer)} <= self._axes.keys()]
         self._program, self._found = small, found
         self._steps = {layer.name: steps[layer.name] for layer in found}
@@ -61,14 +69,15 @@ class Live:
         leaves, self._tree = jax.tree_util.tree_flatten(outputs[0])
         self.output_specs = [jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype) for leaf in leaves]
         self.outputs = self._name_outputs(found, small, *map(flat_outputs, outputs))
-        self.sigmoid = next(
-            (
-                Tap(layer.name, "pre_activation")
-                for layer in found
-                if layer.function == "sigmoid" and [layer.activation] == [*map(small.viewed, small.outputs)]
-            ),
-            None,
-        )
+        self.finals = {
+            output: Final(layer.name, LINKS[layer.function])
+            for output, number in zip(self.outputs, small.outputs, strict=True)
+            for layer in found
+            if layer.function in LINKS
+            and layer.activation == small.viewed(number)
+            # A view may part what a softmax made.
+            and (layer.function == "sigmoid" or small.avals[layer.activation].shape == small.avals[number].shape)
+        }
 
     def _note(self, tap: Tap, two: tuple[int, ...], three: tuple[int, ...]) -> None:
         for axis, (small, large) in enumerate(zip(two, three, strict=False)):
@@ -98,7 +107,7 @@ class Live:
     @property
     def taps(self) -> dict[Tap, tuple[int, ...]]:
         """All taps, with the shape of one example."""
-        return self._shapes
+        return {tap: _with_head(tap, shape) for tap, shape in self._shapes.items()}
 
     def arrange(self, outputs: list[Any]) -> Any:
         """The outputs as `apply` makes them."""
@@ -110,7 +119,7 @@ class Live:
         def vectorised(weights: Any, *arrays: Any) -> Any:
             return jax.vmap(function, in_axes=(0, *[None] * len(arrays)))(weights, *arrays)
 
-        return jax.jit(vectorised)
+        return jax.jit(vectorised, compiler_options=SUMS_RIGHTLY)
 
     def make_outputs(self, weights: Mapping[str, Any], inputs: Any) -> list[Any]:
         """The outputs, (example, ...)."""
@@ -121,6 +130,8 @@ class Live:
         examples = jax.tree_util.tree_leaves(inputs)[0].shape[0]
         program, found = self._trace(weights, inputs)
         numbers = {tap: number for layer in found for tap, number in _values(layer).items()}
+        attention = {Tap(name, "attention"): number for name, number in find_attention(program, found).items()}
+        numbers |= {tap: number for tap, number in attention.items() if tap in self._axes}
         made = program.evaluate([*numbers.values()], program.given(weights, inputs))
         taps = {tap: self._rows(tap, value, examples) for tap, value in zip(numbers, made, strict=True)}
         return {**taps, **dict(zip(map(Tap, self.outputs), self.make_outputs(weights, inputs), strict=True))}
@@ -137,20 +148,40 @@ class Live:
             )
 
     def head(self, start: str, weights: Mapping[str, Any], values: Any) -> dict[Tap, Any]:
-        """The outputs, and what comes before a final sigmoid, from the activations of a layer, (example, ...)."""
+        """The outputs, and what comes before a final sigmoid or softmax, from a layer's activations, (example, ...)."""
         examples = values.shape[0]
         inputs = over_leaves(lambda one: jax.numpy.zeros(one.shape, one.dtype), batch_of(self._inputs, examples))
         program, found = self._trace(weights, inputs)
         numbers = {layer.name: _values(layer) for layer in found}
-        exchanged, (axis, _) = numbers[start][Tap(start)], self._axes[Tap(start)]
-        shape = program.avals[exchanged].shape
-        rows = values.reshape(shape[axis], *shape[:axis], *shape[axis + 1 :]).astype(program.avals[exchanged].dtype)
-        given = {**program.given(weights, inputs), exchanged: jax.numpy.moveaxis(rows, 0, axis)}
+        exchanged = numbers[start][Tap(start)]
+        placed = self._placed(Tap(start), values, program.avals[exchanged])
+        given = {**program.given(weights, inputs), exchanged: placed}
         taps = dict(zip(map(Tap, self.outputs), program.outputs, strict=True))
-        if self.sigmoid is not None and self.sigmoid.layer != start:
-            taps[self.sigmoid] = numbers[self.sigmoid.layer][self.sigmoid]
+        finals = [final.tap for final in self.finals.values() if final.layer != start]
+        taps |= {tap: numbers[tap.layer][tap] for tap in finals}
         made = dict(zip(taps, program.evaluate([*taps.values()], given), strict=True))
-        return {tap: self._rows(tap, value, examples) if tap == self.sigmoid else value for tap, value in made.items()}
+        return {tap: self._rows(tap, value, examples) if tap in finals else value for tap, value in made.items()}
+
+    def pull_back(
+        self, layers: Sequence[str], weights: Mapping[str, Any], inputs: Any, cotangents: list[Any]
+    ) -> list[Any]:
+        """What gradients by the outputs are by the pre-activations of layers, (example, ...)."""
+        examples = jax.tree_util.tree_leaves(inputs)[0].shape[0]
+        program, found = self._trace(weights, inputs)
+        numbers = {layer.name: layer.pre_activation for layer in found}
+        taps = [Tap(layer, "pre_activation") for layer in layers]
+
+        def outputs(shifts: list[Any]) -> list[Any]:
+            by_number: dict[int, Any] = {}
+            for tap, shift in zip(taps, shifts, strict=True):
+                number = numbers[tap.layer]
+                by_number[number] = by_number.get(number, 0) + self._placed(tap, shift, program.avals[number])
+            return program.evaluate(program.outputs, program.given(weights, inputs), by_number)
+
+        # Nothing is added, but the outputs depend on it.
+        nothing = [jax.numpy.zeros((examples, *self._shapes[tap])) for tap in taps]
+        [gradients] = jax.vjp(outputs, nothing)[1](cotangents)
+        return gradients
 
     def _trace(self, weights: Mapping[str, Any], inputs: Any) -> tuple[Program, list[Found]]:
         program = Program.of(self.function, weights, inputs)
@@ -160,7 +191,15 @@ class Live:
     def _rows(self, tap: Tap, value: Any, examples: Any) -> Any:
         axis, places = self._axes[tap]
         value = jax.numpy.moveaxis(value, axis, 0)
-        return value if places == 1 else value.reshape(examples, places, *value.shape[1:])
+        if places > 1:
+            value = value.reshape(examples, places, *value.shape[1:])
+        return value.reshape(value.shape[0], *_with_head(tap, value.shape[1:]))
+
+    def _placed(self, tap: Tap, rows: Any, like: Any) -> Any:
+        """The value in the program that has these rows, (example, ...)."""
+        axis, _ = self._axes[tap]
+        rows = rows.reshape(like.shape[axis], *like.shape[:axis], *like.shape[axis + 1 :]).astype(like.dtype)
+        return jax.numpy.moveaxis(rows, 0, axis)
 
 
 def batch_of(inputs: Any, examples: int) -> Any:
@@ -170,3 +209,8 @@ def batch_of(inputs: Any, examples: int) -> Any:
 
 def _values(layer: Found) -> dict[Tap, int]:
     return {Tap(layer.name, "pre_activation"): layer.pre_activation, Tap(layer.name): layer.activation}
+
+
+def _with_head(tap: Tap, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of one example's values: (head, query, key) of attention, whose heads have no axis, or several."""
+    return (math.prod(shape[:-2]), *shape[-2:]) if tap.moment == "attention" else shape

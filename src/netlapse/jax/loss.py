@@ -5,10 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..errors import BadProbe, Unsupported
-from ..replay.binary import takes_logits
 from .backend import jax, over_leaves
 from .function import as_given
 from .live import batch_of
@@ -72,14 +69,3 @@ class Losses:
         if self._as_column:
             targets = over_leaves(lambda array: array[..., None], targets)
         return self._loss(outputs, as_given(targets))
-
-    @property
-    def takes_logits(self) -> bool:
-        """Whether it is a binary cross-entropy of logits."""
-        shapes: list[list[tuple[int, ...]]] = [
-            [leaf.shape for leaf in jax.tree_util.tree_leaves(part)] for part in self._spec
-        ]
-        if [[int(np.prod(shape)) for shape in part] for part in shapes] != [[1], [1]]:
-            return False
-        [output], [target] = shapes
-        return takes_logits(lambda z, y: self(z.reshape(-1, *output), y.reshape(-1, *target)))

@@ -10,11 +10,12 @@ import numpy as np
 
 from ..errors import NetlapseError, UnknownName, Unsupported
 from ..replay.binary import accuracy
-from ..replay.network import Tap
-from ..store.examples import count, each
+from ..replay.link import link_of
+from ..replay.network import Head, Tap, in_order
+from ..store.examples import count, each, named
 from .backend import jax, over_leaves
-from .function import Function
-from .kept import Kept, fitted, specs_of
+from .function import Function, flat_outputs
+from .kept import Final, Kept, fitted, specs_of
 from .live import Live
 from .loss import Losses
 from .stored import Stored
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ..replay.link import Losses as OneOutput
     from ..replay.network import StackedWeights
     from ..store import Arrays, Manifest
 
@@ -37,13 +39,18 @@ class Evaluated(Protocol):
     @property
     def outputs(self) -> tuple[str, ...]: ...
     @property
-    def sigmoid(self) -> Tap | None: ...
+    def output_specs(self) -> Sequence[Any]: ...
+    @property
+    def finals(self) -> Mapping[str, Final]: ...
     @property
     def taps(self) -> Mapping[Tap, tuple[int, ...]]: ...
     def make_outputs(self, weights: Mapping[str, Any], inputs: Any) -> list[Any]: ...
     def make_taps(self, weights: Mapping[str, Any], inputs: Any) -> dict[Tap, Any]: ...
     def require_bottleneck(self, start: str) -> None: ...
     def head(self, start: str, weights: Mapping[str, Any], values: Any) -> dict[Tap, Any]: ...
+    def pull_back(
+        self, layers: Sequence[str], weights: Mapping[str, Any], inputs: Any, cotangents: list[Any]
+    ) -> list[Any]: ...
     def arrange(self, outputs: list[Any]) -> Any: ...
     def over_frames(self, function: Callable[..., Any]) -> Callable[..., Any]: ...
 
@@ -59,13 +66,13 @@ class JaxNetwork:
         kept: Kept,
         structure: Any,
         *,
-        takes_logits: bool,
         over_frames: OverFrames | None = None,
     ) -> None:
         self._evaluated, self._losses, self._structure = evaluated, losses, structure
         self._over_frames = over_frames or evaluated.over_frames
-        self._manifest, self._run, self._kept, self._takes_logits = manifest, manifest.name, kept, takes_logits
+        self._manifest, self._run, self._kept = manifest, manifest.name, kept
         self._compiled = cache(self._compile)
+        self.head = cache(self._head)
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -81,12 +88,51 @@ class JaxNetwork:
         """Numbers held over all taps for one example of one frame."""
         return max(1, sum(math.prod(shape) for shape in self._evaluated.taps.values()))
 
-    @property
-    def logits(self) -> Tap | None:
-        """The output where the loss takes logits, or what comes before a final sigmoid."""
-        if len(self.outputs) > 1:
+    def _head(self, output: str) -> Head:
+        """What comes before a final sigmoid or softmax; else the output itself, as the loss takes it."""
+        final = self._evaluated.finals.get(output)
+        if final is not None:
+            return Head(final.tap, final.link)
+        shape = self._evaluated.output_specs[self.outputs.index(output)].shape
+        link, log = link_of(self._losses_of(output), shape)
+        return Head(Tap(output), link, log)
+
+    def _losses_of(self, output: str) -> OneOutput | None:
+        """The loss as one of a single output, whatever the others are; None if it is not known which target is its."""
+        loss, evaluated = self._losses, self._evaluated
+        own = in_order({name: name for name in self._kept.targets}, self._places)[self.outputs.index(output)]
+        if loss is None or own is None:
             return None
-        return next(map(Tap, self.outputs)) if self._takes_logits else self._evaluated.sigmoid
+
+        def losses(values: NDArray[Any], wanted: NDArray[Any]) -> Any:
+            # In the middle of what others may be, probabilities or not.
+            given = [
+                values.astype(spec.dtype) if name == output else np.full((len(values), *spec.shape), 0.5, spec.dtype)
+                for name, spec in zip(self.outputs, evaluated.output_specs, strict=True)
+            ]
+            targets = {
+                name: wanted if name == own else np.zeros((len(values), *shape))
+                for name, (shape, _) in self._kept.targets.items()
+            }
+            fit = fitted(targets.get("", targets), self._kept.targets)
+            return loss(evaluated.arrange(given), fit)
+
+        return losses
+
+    def targets_of(self, targets: Arrays) -> list[NDArray[Any] | None]:
+        """The targets in the order of the outputs, by their names or places."""
+        return in_order(named(targets), self._places)
+
+    @property
+    def _places(self) -> list[str]:
+        """Where the outputs are in what `apply` makes, by name or place."""
+        places = flat_outputs(self._evaluated.arrange([*range(len(self.outputs))]))
+        return sorted(places, key=lambda place: places[place])
+
+    @property
+    def attention_layers(self) -> tuple[str, ...]:
+        """Layers whose softmax weighs values."""
+        return tuple(tap.layer for tap in self._evaluated.taps if tap.moment == "attention")
 
     def forward(
         self, weights: StackedWeights, inputs: Arrays, taps: Sequence[Tap], start: str | None = None
@@ -111,13 +157,20 @@ class JaxNetwork:
         """Gradient of the mean loss by trainable parameter."""
         return self._run_it("gradients")(weights, inputs, targets)
 
+    def layer_gradients(
+        self, weights: StackedWeights, inputs: Arrays, targets: Arrays, layers: Sequence[str]
+    ) -> list[NDArray[Any]]:
+        """Gradient of each example's loss by the pre-activations of layers, (frame, example, ...)."""
+        taps = tuple(Tap(layer, "pre_activation") for layer in layers)
+        return self._run_it("layer_gradients", taps)(weights, inputs, targets)
+
     def metric(self, name: str, outputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[Any]:
         """Only "accuracy": JAX has no metrics of its own."""
         if name not in ("accuracy", "acc"):
             raise UnknownName(
                 f'JAX has no metric {name!r}; ask for "accuracy", or pass a function of outputs and targets'
             )
-        return accuracy(outputs, targets, logits=self._takes_logits)
+        return accuracy(outputs, targets, logits=self.head(self.outputs[0]).is_logit)
 
     def model(self, weights: Mapping[str, NDArray[Any]]) -> Any:
         """The parameters of one frame as a pytree, `(params, state)` if there is a state.
@@ -166,16 +219,28 @@ class JaxNetwork:
                 made = evaluated.make_taps(weights, inputs)
             return [made[tap] for tap in taps]
 
-        def place_losses(weights: Any, inputs: Any, targets: Any) -> Any:
+        def losses_of(outputs: list[Any], targets: Any) -> Any:
             if self._losses is None:
                 raise Unsupported(
                     f"run {self._run!r} has no loss that could be kept; pass it: netlapse.open(path, loss=)"
                 )
-            return self._losses(evaluated.arrange(evaluated.make_outputs(weights, inputs)), targets)
+            return self._losses(evaluated.arrange(outputs), targets)
+
+        def place_losses(weights: Any, inputs: Any, targets: Any) -> Any:
+            return losses_of(evaluated.make_outputs(weights, inputs), targets)
 
         def losses(*arrays: Any) -> Any:
-            values = place_losses(*arrays)
-            return values.reshape(values.shape[0], -1).mean(axis=1)
+            return _of_examples(place_losses(*arrays))
+
+        def layer_gradients(weights: Any, inputs: Any, targets: Any) -> list[Any]:
+            def total_loss(outputs: list[Any]) -> Any:
+                values = _of_examples(losses_of(outputs, targets))
+                return values.sum(), jax.numpy.isnan(values)
+
+            outputs = evaluated.make_outputs(weights, inputs)
+            cotangents, broken = jax.grad(total_loss, has_aux=True)(outputs)
+            found = evaluated.pull_back([tap.layer for tap in taps], weights, inputs, cotangents)
+            return [jax.numpy.where(broken.reshape(-1, *[1] * (part.ndim - 1)), np.nan, part) for part in found]
 
         trainable = {parameter.name for parameter in self._manifest.parameters if parameter.trainable}
 
@@ -192,6 +257,7 @@ class JaxNetwork:
             "losses": losses,
             "token_losses": place_losses,
             "gradients": gradients,
+            "layer_gradients": layer_gradients,
         }
         # A loss that was stored takes one frame at a time, as all that is stored.
         over_frames = evaluated.over_frames if what == "forward" else self._over_frames
@@ -221,11 +287,10 @@ def network_of_run(manifest: Manifest, read: Callable[[str], bytes], model: Any 
             manifest,
             kept,
             structure,
-            takes_logits=kept.takes_logits,
             over_frames=stored.over_frames,
         )
     checked = Losses(loss, evaluated.arrange(evaluated.output_specs), specs_of(kept.targets))
-    return JaxNetwork(evaluated, checked, manifest, kept, structure, takes_logits=checked.takes_logits)
+    return JaxNetwork(evaluated, checked, manifest, kept, structure)
 
 
 def _live(apply: Any, structure: Any, manifest: Manifest, kept: Kept) -> Live:
@@ -247,6 +312,10 @@ def _live(apply: Any, structure: Any, manifest: Manifest, kept: Kept) -> Live:
             f" {', '.join(layer.name for layer in manifest.layers)}; pass the one that it was recorded from"
         )
     return live
+
+
+def _of_examples(losses: Any) -> Any:
+    return losses.reshape(losses.shape[0], -1).mean(axis=1)
 
 
 def _first(array: Any) -> Any:

@@ -13,7 +13,7 @@ from .structure import of_plain
 from .trust import check_memory, check_program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from ..store import Manifest
     from .kept import Kept
@@ -40,12 +40,16 @@ def export(live: Live, losses: Any, weights: Mapping[str, Any], kept: Kept) -> d
     def head(start: str, weights: Any, values: Any) -> list[Any]:
         return list(live.head(start, weights, values).values())
 
+    def layer_gradients(weights: Any, inputs: Any, cotangents: list[Any]) -> list[Any]:
+        return live.pull_back([layer.name for layer in live.layers], weights, inputs, cotangents)
+
     def loss(outputs: Any, targets: Any) -> Any:
         return losses(live.arrange(outputs), targets)
 
     jobs: dict[str, tuple[Any, tuple[Any, ...], bool]] = {
         "outputs": (live.make_outputs, (weights, batch(inputs)), True),
         "layers": (layers, (weights, batch(inputs)), False),
+        "layer-gradients": (layer_gradients, (weights, batch(inputs), batch(outputs)), False),
     }
     if losses is not None:
         jobs["loss"] = (
@@ -94,7 +98,7 @@ class Stored:
         self.outputs = tuple(kept.outputs)
         self.output_specs = [specs_of({"": entry}) for entry in kept.outputs.values()]
         self.taps = kept.tap_shapes
-        self.sigmoid = Tap(kept.sigmoid, "pre_activation") if kept.sigmoid else None
+        self.finals = kept.final_taps
 
     def _load(self, role: str) -> Any:
         """A program of the run. Raises Unsupported for one that is not there or not to be trusted."""
@@ -129,6 +133,14 @@ class Stored:
             return None
         return lambda outputs, targets: self._program("loss").call(jax.tree_util.tree_leaves(outputs), targets)
 
+    def pull_back(
+        self, layers: Sequence[str], weights: Mapping[str, Any], inputs: Any, cotangents: list[Any]
+    ) -> list[Any]:
+        """What gradients by the outputs are by the pre-activations of layers, (example, ...)."""
+        made = self._program("layer-gradients").call(dict(weights), inputs, cotangents)
+        by_layer = dict(zip([layer.name for layer in self._manifest.layers], made, strict=True))
+        return [by_layer[layer] for layer in layers]
+
     def arrange(self, outputs: list[Any]) -> Any:
         """The outputs as `apply` gave them to the loss."""
         return of_plain(self._kept.output_tree, dict(zip(self.outputs, outputs, strict=True)))
@@ -151,10 +163,10 @@ class Stored:
             )
 
     def head(self, start: str, weights: Mapping[str, Any], values: Any) -> dict[Tap, Any]:
-        """The outputs, and what comes before a final sigmoid, from the activations of a layer."""
+        """The outputs, and what comes before a final sigmoid or softmax, from the activations of a layer."""
         made = self._program(f"head-{self._kept.heads.index(start)}").call(dict(weights), values)
-        taps = [*map(Tap, self.outputs), *([self.sigmoid] if self.sigmoid else [])]
-        return dict(zip(taps, made, strict=False))
+        taps = [*map(Tap, self.outputs), *(final.tap for final in self.finals.values() if final.layer != start)]
+        return dict(zip(taps, made, strict=True))
 
     def over_frames(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function as one of the stacked weights of several frames. Exported programs take one at a time."""

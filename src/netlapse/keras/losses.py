@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ..errors import Unsupported
+from ..replay.link import link_of
 from .backend import keras
 from .sides import output_names, targets_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
+    from ..replay.link import Link
     from ..store import Arrays
 
 # Losses of which Keras has one for each kind of targets.
@@ -92,6 +96,18 @@ def _values(each: OutputLoss, outputs: Any, targets: Any, *, tokens: bool) -> An
         return values
     means = keras.ops.mean(keras.ops.reshape(values, (len(targets), -1)), axis=1)
     return keras.ops.where(keras.ops.any(keras.ops.reshape(broken, (len(targets), -1)), axis=1), np.nan, means)
+
+
+def link_of_loss(each: OutputLoss | None, shape: Sequence[int | None]) -> tuple[Link, bool]:
+    """What the loss takes its output for, and whether that is probabilities: see `link_of`."""
+
+    def losses(outputs: NDArray[Any], targets: NDArray[Any]) -> Any:
+        given = (keras.ops.convert_to_tensor(array) for array in (outputs, targets))
+        return keras.ops.convert_to_numpy(_values(cast("OutputLoss", each), *given, tokens=False))
+
+    # Of many places two are enough.
+    *places, units = shape or (1,)
+    return link_of(losses if each else None, [*(2 for _ in places), units or 1])
 
 
 def like(targets: Any, outputs: Any) -> Any:

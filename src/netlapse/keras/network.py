@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import NetlapseError, UnknownName, Unsupported
-from ..replay.network import Tap
+from ..replay.link import LINKS
+from ..replay.network import Head, Tap
 from ..store.examples import each
 from .backend import keras
 from .describe import activation_name, parameters_of
 from .graph import applications, goes_round, graph_of, maker_of
-from .losses import example_losses, like, losses_of, task
+from .losses import example_losses, like, link_of_loss, losses_of, task
 from .over_frames import gradient_of, over_frames
 from .rebuild import copy_of, rebuild
-from .sides import inputs_of
-from .tapped import Tapped
+from .sides import inputs_of, targets_of
+from .tapped import ATTENTION_LAYERS, Tapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -43,6 +44,7 @@ class KerasNetwork:
         # By place, not by name: the same code run twice calls its layers "dense" and then "dense_1".
         self._tapped = Tapped(self._model, [layer.name for layer in manifest.layers])
         self._compiled = cache(self._compile)
+        self.head = cache(self._head)
 
     def _variables_of(self, model: Any) -> dict[str, Any]:
         """The model's variables by the run's names. Raises Unsupported for a model of another architecture."""
@@ -80,17 +82,28 @@ class KerasNetwork:
         # Before and after the activation function.
         return 2 * sum(math.prod(size or 1 for size in tensor.shape[1:]) for tensor in tensors)
 
+    def _head(self, output: str) -> Head:
+        """Before a final sigmoid or softmax; else the output itself, as its loss takes it."""
+        place = self.outputs.index(output)
+        maker, tensor = maker_of(self._model, place), graph_of(self._model).outputs[place]
+        last_axis = getattr(maker and maker.layer, "axis", -1) in (-1, len(tensor.shape) - 1)
+        link = LINKS.get(activation_name(maker.layer) or "") if maker and last_axis else None
+        if maker is not None and link is not None:
+            return Head(Tap(self._name_of(maker), "pre_activation"), link)
+        loss = next((each for each in losses_of(self._model) if each.output == place), None)
+        link, log = link_of_loss(loss, tensor.shape[1:])
+        return Head(Tap(output), link, log)
+
+    def targets_of(self, targets: Arrays) -> list[NDArray[Any] | None]:
+        """The targets in the order of the outputs, by the names that Keras knows them by."""
+        return targets_of(self._model, targets, [each.output for each in losses_of(self._model)])
+
     @property
-    def logits(self) -> Tap | None:
-        """Before a final sigmoid, or the output itself where the loss takes logits; None for several outputs."""
-        output, *others = self.outputs
-        if others:
-            return None
-        maker = maker_of(self._model, 0)
-        if maker is not None and activation_name(maker.layer) == "sigmoid":
-            return Tap(self._name_of(maker), "pre_activation")
-        takes_logits = any(getattr(each.loss, "from_logits", False) for each in losses_of(self._model))
-        return Tap(output) if takes_logits else None
+    def attention_layers(self) -> tuple[str, ...]:
+        """Keras' own attention layers."""
+        return tuple(
+            name for name, each in self._tapped.applications.items() if isinstance(each.layer, ATTENTION_LAYERS)
+        )
 
     def forward(
         self, weights: StackedWeights, inputs: Arrays, taps: Sequence[Tap], start: str | None = None
@@ -115,6 +128,14 @@ class KerasNetwork:
         """Gradient of the mean loss by trainable parameter."""
         with self._evaluating():
             return self._compiled("gradients")(weights, self._inputs(inputs), each(targets, _single))
+
+    def layer_gradients(
+        self, weights: StackedWeights, inputs: Arrays, targets: Arrays, layers: Sequence[str]
+    ) -> list[NDArray[Any]]:
+        """Gradient of each example's loss by the pre-activations of layers, (frame, example, ...)."""
+        with self._evaluating():
+            taps = tuple(Tap(layer, "pre_activation") for layer in layers)
+            return self._compiled("layer_gradients", taps)(weights, self._inputs(inputs), each(targets, _single))
 
     def _inputs(self, inputs: Arrays) -> list[NDArray[Any]]:
         return [_single(array) for array in inputs_of(self._model, inputs)]
@@ -152,9 +173,18 @@ class KerasNetwork:
         """The run's name of an application."""
         return next(name for name, each in self._tapped.applications.items() if each.name == maker.name)
 
-    def _apply(self, weights: Mapping[str, Any], inputs: Any, start: str | None = None) -> tuple[dict[Tap, Any], Any]:
+    def _apply(
+        self,
+        weights: Mapping[str, Any],
+        inputs: Any,
+        start: str | None = None,
+        shifts: Mapping[str, Any] | None = None,
+        *,
+        attention: bool = False,
+    ) -> tuple[dict[Tap, Any], Any]:
         """Values at all taps, and the outputs."""
-        seen, outputs = self._tapped([(self._variables[name], value) for name, value in weights.items()], inputs, start)
+        variables = [(self._variables[name], value) for name, value in weights.items()]
+        seen, outputs = self._tapped(variables, inputs, start, shifts, attention=attention)
         return {**seen, **{Tap(name): output for name, output in zip(self.outputs, outputs, strict=True)}}, outputs
 
     def _require_bottleneck(self, start: str) -> None:
@@ -165,7 +195,14 @@ class KerasNetwork:
                 " decide the output; choose a layer that everything passes through"
             )
 
-    def _example_losses(self, weights: Mapping[str, Any], inputs: Any, targets: Any, tokens: bool = False) -> Any:
+    def _example_losses(
+        self,
+        weights: Mapping[str, Any],
+        inputs: Any,
+        targets: Any,
+        tokens: bool = False,
+        shifts: Mapping[str, Any] | None = None,
+    ) -> Any:
         if not losses_of(self._model):
             loss = self._manifest.hyperparameters.get("loss")
             known = f" that Keras can rebuild by itself ({loss}); register it, or" if loss else ";"
@@ -173,15 +210,16 @@ class KerasNetwork:
                 f"run {self._run!r} was recorded without a loss{known} pass the compiled model:"
                 " netlapse.open(path, model=your_model)"
             )
-        _, outputs = self._apply(weights, inputs)
+        _, outputs = self._apply(weights, inputs, shifts=shifts)
         return example_losses(self._model, outputs, targets, tokens=tokens)
 
     def _compile(self, what: str, taps: tuple[Tap, ...] = (), start: str | None = None) -> Callable[..., Any]:
         """A function of stacked weights and arrays, vectorised over frames. NumPy in, NumPy out."""
         if what == "forward":
+            attention = any(tap.moment == "attention" for tap in taps)
 
             def one_frame(weights: Any, inputs: Any) -> Any:
-                seen, _ = self._apply(weights, inputs, start)
+                seen, _ = self._apply(weights, inputs, start, attention=attention)
                 return [_at_least_single(seen[tap]) for tap in taps]
 
             return over_frames(one_frame)
@@ -189,6 +227,8 @@ class KerasNetwork:
             return over_frames(self._example_losses)
         if what == "token_losses":
             return over_frames(partial(self._example_losses, tokens=True))
+        if what == "layer_gradients":
+            return over_frames(partial(self._layer_gradients, taps))
         trainable = [parameter.name for parameter in self._manifest.parameters if parameter.trainable]
 
         def mean_loss(free: Any, fixed: Any, inputs: Any, targets: Any) -> Any:
@@ -203,6 +243,19 @@ class KerasNetwork:
             return {name: keras.ops.where(keras.ops.isnan(loss), np.nan, part) for name, part in found.items()}
 
         return over_frames(gradients)
+
+    def _layer_gradients(self, taps: Sequence[Tap], weights: Any, inputs: Any, targets: Any) -> list[Any]:
+        """By what is added to the pre-activations: nothing, but the loss depends on it."""
+        seen, _ = self._apply(weights, inputs)
+        nothing = {tap.layer: keras.ops.zeros(seen[tap].shape, "float32") for tap in taps}
+
+        def total_loss(shifts: Any) -> Any:
+            losses = self._example_losses(weights, inputs, targets, shifts=shifts)
+            return keras.ops.sum(losses), losses
+
+        found, losses = gradient_of(total_loss)(nothing)
+        # The loss that is no number came from no differentiable branch.
+        return [_marked(found[tap.layer], keras.ops.isnan(losses)) for tap in taps]
 
 
 def network_of_run(
@@ -228,6 +281,11 @@ def _single(array: NDArray[Any]) -> NDArray[Any]:
 def _at_least_single(values: Any) -> Any:
     half = keras.backend.standardize_dtype(values.dtype) in ("float16", "bfloat16")
     return keras.ops.cast(values, "float32") if half else values
+
+
+def _marked(values: Any, broken: Any) -> Any:
+    """NaN for the examples that are broken."""
+    return keras.ops.where(keras.ops.reshape(broken, (-1, *[1] * (values.ndim - 1))), np.nan, values)
 
 
 def _metric(name: str, shape: tuple[int, ...], targets: NDArray[Any]) -> Any:

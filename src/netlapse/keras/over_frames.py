@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+# JAX 0.10.2 sums wrongly on the CPU above 32,768 results (jax-ml/jax#39103): its new fused reductions are turned off.
+_WRONG_SUMS = {"0.10.2": {"xla_cpu_experimental_ynn_fusion_type": ""}}
+
+
 def over_frames(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function of the weights of one frame, and of arrays, as one of the stacked weights of several frames."""
     backend = keras.backend.backend()
@@ -25,7 +29,7 @@ def over_frames(function: Callable[..., Any]) -> Callable[..., Any]:
         def vectorised(weights: Any, *arrays: Any) -> Any:
             return jax.vmap(function, in_axes=(0, *[None] * len(arrays)))(weights, *arrays)
 
-        compiled = jax.jit(vectorised)
+        compiled = jax.jit(vectorised, compiler_options=_WRONG_SUMS.get(jax.__version__))
 
         def run(weights: Any, *arrays: NDArray[Any]) -> Any:
             return jax.tree.map(np.asarray, compiled(dict(weights), *arrays))

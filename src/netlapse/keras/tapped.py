@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from ..errors import Unsupported
 from ..replay.network import Tap
 from .backend import keras
 from .describe import ACTIVATION_LAYERS
 from .graph import applications, graph_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from .graph import Application
+
+
+# Those that return what they attend to, where they are asked to.
+ATTENTION_LAYERS = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention, keras.layers.Attention)
 
 
 class Tapped:
@@ -38,17 +43,28 @@ class Tapped:
         self._within = ""
         self._running: str | None = None
         self._exchange: tuple[str, Any] | None = None
+        self._shifts: Mapping[str, Any] = {}
+        self._attention = False
         for layer in {id(each.layer): each.layer for each in self.applications.values()}.values():
             self._tap(layer)
 
     def __call__(
-        self, weights: Iterable[tuple[Any, Any]], inputs: Sequence[Any], start: str | None = None
+        self,
+        weights: Iterable[tuple[Any, Any]],
+        inputs: Sequence[Any],
+        start: str | None = None,
+        shifts: Mapping[str, Any] | None = None,
+        *,
+        attention: bool = False,
     ) -> tuple[dict[Tap, Any], list[Any]]:
         """Values at all taps, and the outputs, with these values of the variables.
 
-        With `start`, they are those of what comes after it, given the activations there as the only input.
+        With `start`, they are those of what comes after it, given the activations there as the only input. `shifts`
+        are added to the pre-activations of layers. Attention weights are computed where they are asked for: a backend's
+        fast attention has none.
         """
-        self._seen, self._times, self._within = {}, Counter(), ""
+        self._seen, self._times, self._within, self._shifts = {}, Counter(), "", shifts or {}
+        self._attention = attention
         if start is not None:
             # The whole model runs on any input at all, and the layer's output is exchanged for what was given.
             [values] = inputs
@@ -74,7 +90,10 @@ class Tapped:
 
             def activate(values: Any, *args: Any, **kwargs: Any) -> Any:
                 if self._running is not None:
-                    self._seen[Tap(self._running, "pre_activation")] = values
+                    tap = Tap(self._running, "pre_activation")
+                    if tap in self._seen and self._running in self._shifts:
+                        raise Unsupported(f"layer {self._running!r} applies its activation function several times")
+                    values = self._seen[tap] = self._shifted(self._running, values)
                 return activation(values, *args, **kwargs)
 
             # Keras asks an activation for its name when it describes a layer.
@@ -89,18 +108,33 @@ class Tapped:
             found = order[times] if times < len(order) else None
             name = self.names[found] if found else None
             before = self._within, self._running
+            if name is not None and type(layer) in ACTIVATION_LAYERS:
+                args = (self._shifted(name, args[0]), *args[1:])
+                self._seen[Tap(name, "pre_activation")] = args[0]
             self._within, self._running = (found.inside if found else self._within), name
+            attends = name and self._attention and isinstance(layer, ATTENTION_LAYERS)
+            asked = kwargs.get("return_attention_scores", False)
             try:
-                values = call(*args, **kwargs)
+                values = call(*args, **({**kwargs, "return_attention_scores": True} if attends else kwargs))
             finally:
                 self._within, self._running = before
+            if name is not None and attends:
+                scores = values[1]
+                # Layers of one head have no axis for it.
+                self._seen[Tap(name, "attention")] = scores[:, None] if len(scores.shape) == 3 else scores
+                values = values if asked else values[0]
             if name is None:
                 return values
             if self._exchange is not None and self._exchange[0] == name:
                 values = self._exchange[1]
-            self._seen[Tap(name)] = keras.tree.flatten(values)[0]
-            alone = args[0] if type(layer) in ACTIVATION_LAYERS else self._seen[Tap(name)]
-            self._seen.setdefault(Tap(name, "pre_activation"), alone)
+            first, *others = keras.tree.flatten(values)
+            if Tap(name, "pre_activation") not in self._seen:
+                first = self._seen[Tap(name, "pre_activation")] = self._shifted(name, first)
+                values = keras.tree.pack_sequence_as(values, [first, *others])
+            self._seen[Tap(name)] = first
             return values
 
         layer.call = tapped
+
+    def _shifted(self, name: str, values: Any) -> Any:
+        return values + keras.ops.cast(self._shifts[name], values.dtype) if name in self._shifts else values

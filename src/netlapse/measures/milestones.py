@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..errors import Unsupported
+
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
@@ -26,21 +28,25 @@ class Milestone:
 
 @dataclass(frozen=True)
 class Milestones:
-    """When the negative, the positive and all examples were right, and the epochs of the loss plateaus."""
+    """When the examples of each class (or each label) and all were right, and the epochs of the loss plateaus."""
 
-    negative: Milestone
-    positive: Milestone
+    classes: dict[str, Milestone]
     all: Milestone
     plateaus: tuple[tuple[float, float], ...]
 
 
 def milestones(curves: Curves) -> Milestones:
-    """Find the milestones of a run in its learning curves."""
-    negative, positive = curves.wrong_negatives == 0, curves.wrong_positives == 0
+    """Find the milestones of a run in its learning curves. Raises Unsupported where nothing is right or wrong."""
+    if curves.wrong.shape[1] == 0:
+        raise Unsupported(
+            f"the network predicts quantities ({', '.join(curves.names)}), of which none is right or wrong"
+        )
     return Milestones(
-        negative=_milestone(negative, curves.epochs),
-        positive=_milestone(positive, curves.epochs),
-        all=_milestone(negative & positive, curves.epochs),
+        classes={
+            name: _milestone(wrong == 0, curves.epochs)
+            for name, wrong in zip(curves.names, curves.wrong.T, strict=True)
+        },
+        all=_milestone((curves.wrong == 0).all(axis=1), curves.epochs),
         plateaus=plateaus(curves.loss, curves.epochs),
     )
 

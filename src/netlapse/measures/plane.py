@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from jaxtyping import Float
+    from numpy.typing import NDArray
 
 # ((left, right), (bottom, top))
 Limits = tuple[tuple[float, float], tuple[float, float]]
@@ -16,10 +17,13 @@ Limits = tuple[tuple[float, float], tuple[float, float]]
 def domain(inputs: Float[np.ndarray, "example 2"]) -> Limits:
     """The part of the input plane that is looked at: the smallest square with one range for both features.
 
-    Features of very different spans (more than threefold) keep a range each.
+    Features of very different spans (more than threefold) keep a range each, one that is always the same a width of 1.
     """
-    low, high = inputs.min(axis=0), inputs.max(axis=0)
-    spans = np.maximum(high - low, 1e-12)
+    low: NDArray[Any] = inputs.min(axis=0).astype(float)
+    high: NDArray[Any] = inputs.max(axis=0).astype(float)
+    same = high - low < 1e-12 * np.maximum(1, np.abs(high))
+    low, high = low - 0.5 * same, high + 0.5 * same
+    spans = high - low
     if spans.max() <= 3 * spans.min():
         low, high = np.full(2, low.min()), np.full(2, high.max())
     return (float(low[0]), float(high[0])), (float(low[1]), float(high[1]))

@@ -7,26 +7,35 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .binary import labels, logits_of, wrong
+from .task import mistakes
 from .timeline import Timeline
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int, Shaped
+    from jaxtyping import Bool, Float, Int
+
+    from .task import Task
 
 
 @dataclass(frozen=True)
 class SampleLosses(Timeline):
-    """Loss of each example at each frame, in the unit of the network's loss, named `loss`, and which are wrong."""
+    """Loss of each example at each frame, in the unit of the network's loss, named `loss`, and which are wrong.
+
+    Where the network predicts quantities no example is right or wrong, and `wrong` is None.
+    """
 
     loss: str
     losses: Float[np.ndarray, "frame example"]
-    wrong: Bool[np.ndarray, "frame example"]
+    wrong: Bool[np.ndarray, "frame example"] | None
 
     def histogram(
         self, edges: Float[np.ndarray, " edge"]
     ) -> tuple[Int[np.ndarray, "frame bin"], Int[np.ndarray, "frame bin"]]:
-        """Right and wrong examples per bin at each frame. NaN and what lies outside the edges is in no bin."""
-        return _count(self.losses, ~self.wrong, edges), _count(self.losses, self.wrong, edges)
+        """Right and wrong examples per bin at each frame. NaN and what lies outside the edges is in no bin.
+
+        Where none can be wrong, all count as right.
+        """
+        wrong = np.zeros(self.losses.shape, bool) if self.wrong is None else self.wrong
+        return _count(self.losses, ~wrong, edges), _count(self.losses, wrong, edges)
 
 
 def _count(
@@ -41,11 +50,11 @@ def _count(
 
 def sample_losses(
     losses: Float[np.ndarray, "frame example"],
-    logits: Float[np.ndarray, "frame example 1"],
+    logits: Float[np.ndarray, "frame example unit"],
     *,
     epochs: Float[np.ndarray, " frame"],
-    targets: Shaped[np.ndarray, "example ..."],
+    task: Task,
     loss: str,
 ) -> SampleLosses:
-    """Gather the losses of the examples and which are wrong. Raises Unsupported unless the task is binary."""
-    return SampleLosses(epochs=epochs, loss=loss, losses=losses, wrong=wrong(logits_of(logits), labels(targets)))
+    """Gather the losses of the examples and which are wrong."""
+    return SampleLosses(epochs=epochs, loss=loss, losses=losses, wrong=mistakes(task, logits))

@@ -51,6 +51,12 @@ class Timeline:
         """Whether there is a frame at this epoch, so that `at` need not interpolate."""
         return bool(np.any(self.epochs == epoch))
 
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of memory that one frame takes."""
+        values = [getattr(self, name) for name in _per_frame(type(self))]
+        return sum(value.nbytes for value in values if value is not None) // len(self.epochs)
+
     @classmethod
     def join(cls, parts: Sequence[Self]) -> Self:
         """The same measure of consecutive blocks of frames as one."""

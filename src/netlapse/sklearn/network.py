@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import BadProbe, UnknownName, Unsupported
 from ..replay.binary import accuracy
-from ..replay.network import Tap
+from ..replay.network import Head, Tap, in_order
+from ..store.examples import named
 from . import architecture
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ..replay.link import Link
     from ..replay.network import Shape, StackedWeights
     from ..store import Arrays, Manifest
     from .architecture import Architecture
@@ -33,6 +36,7 @@ _ACTIVATIONS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "softmax": partial(_special.softmax, axis=-1),
     "exp": np.exp,
 }
+_LINKS: dict[str, Link] = {"logistic": "sigmoid", "softmax": "softmax"}
 # By the activation, as scikit-learn has them.
 _DERIVATIVES: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "identity": np.ones_like,
@@ -64,10 +68,19 @@ class SklearnNetwork:
         """Shape of one example."""
         return {"": (self._described.units[0],)}
 
+    def head(self, output: str) -> Head:
+        """What comes before the output's logistic function or softmax; of a regression its output."""
+        link = _LINKS.get(self._described.out_activation, "identity")
+        return Head(Tap(output, "activation" if link == "identity" else "pre_activation"), link)
+
+    def targets_of(self, targets: Arrays) -> list[NDArray[Any] | None]:
+        """The only targets."""
+        return in_order(named(targets), self.outputs)
+
     @property
-    def logits(self) -> Tap | None:
-        """Before the logistic function of the output."""
-        return Tap("output", "pre_activation") if self._described.out_activation == "logistic" else None
+    def attention_layers(self) -> tuple[str, ...]:
+        """None."""
+        return ()
 
     def values_per_example(self, inputs: Arrays) -> int:
         """Numbers held over all layers for one example of one frame, counted in single precision."""
@@ -99,7 +112,10 @@ class SklearnNetwork:
     @_quiet
     def losses(self, weights: StackedWeights, inputs: Any, targets: Any) -> NDArray[Any]:
         """Loss of each example, (frame, example), as scikit-learn computes it, without its L2 term."""
-        outputs, y = self._apply(weights, inputs)[Tap("output")], self._wanted(targets)
+        return self._example_losses(self._apply(weights, inputs)[Tap("output")], targets)
+
+    def _example_losses(self, outputs: NDArray[Any], targets: Any) -> NDArray[Any]:
+        y = self._wanted(targets)
         xlogy = _special.xlogy
         if self._described.loss == "squared_error":
             return 0.5 * ((outputs - y) ** 2).mean(axis=-1)
@@ -130,20 +146,35 @@ class SklearnNetwork:
 
         scikit-learn's updates of a regression with several outputs take the sum over these for their mean.
         """
-        values, y, layers = self._apply(weights, inputs), self._wanted(targets), self._described.layers
-        # Every one of its losses has this derivative by the output's pre-activation.
-        deltas = (values[Tap("output")] - y) / len(inputs)
-        if self._described.loss == "squared_error":
-            deltas /= y.shape[1]
+        values, layers = self._apply(weights, inputs), self._described.layers
+        deltas = dict(zip(layers, self._backpropagate(weights, values, targets), strict=True))
         found: dict[str, NDArray[Any]] = {}
-        for place in reversed(range(len(layers))):
+        for place, layer in enumerate(layers):
             before = values[Tap(layers[place - 1])] if place else inputs
-            found[f"{layers[place]}/coefs"] = np.swapaxes(before, -1, -2) @ deltas
-            found[f"{layers[place]}/intercepts"] = deltas.sum(axis=1)
-            if place:
-                back = deltas @ np.swapaxes(weights[f"{layers[place]}/coefs"], -1, -2)
-                deltas = back * _DERIVATIVES[self._described.activation](before)
+            found[f"{layer}/coefs"] = np.swapaxes(before, -1, -2) @ deltas[layer] / len(inputs)
+            found[f"{layer}/intercepts"] = deltas[layer].mean(axis=1)
         return {name: found[name] for name in weights}
+
+    @_quiet
+    def layer_gradients(
+        self, weights: StackedWeights, inputs: Any, targets: Any, layers: Sequence[str]
+    ) -> list[NDArray[Any]]:
+        """Gradient of each example's loss by the pre-activations of layers, (frame, example, unit)."""
+        values = self._apply(weights, inputs)
+        found = self._backpropagate(weights, values, targets)
+        broken = np.isnan(self._example_losses(values[Tap("output")], targets))[..., None]
+        return [np.where(broken, np.nan, found[self._described.layers.index(layer)]) for layer in layers]
+
+    def _backpropagate(self, weights: StackedWeights, values: Mapping[Tap, Any], targets: Any) -> list[NDArray[Any]]:
+        """What `layer_gradients` says, of all layers in order."""
+        layers, outputs, y = self._described.layers, values[Tap("output")], self._wanted(targets)
+        # Every one of its losses has this derivative by the output's pre-activation.
+        deltas = (outputs - y).astype(outputs.dtype)
+        found = [deltas / y.shape[1] if self._described.loss == "squared_error" else deltas]
+        for before, layer in reversed([*pairwise(layers)]):
+            back = found[0] @ np.swapaxes(weights[f"{layer}/coefs"], -1, -2)
+            found.insert(0, back * _DERIVATIVES[self._described.activation](values[Tap(before)]))
+        return found
 
     def metric(self, name: str, outputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[Any]:
         """The metric "accuracy" of classifiers, of all labels of an example at once; "r2" of regressors."""

@@ -14,7 +14,7 @@ from ..errors import BadProbe
 from ..store import Layer, tensors
 from ..store.examples import named
 from .arrays import array_of, call, tensor_of, tensors_in
-from .export import NotExported, export, inputs_of, reason_of
+from .export import NotExported, Traced, export, inputs_of, reason_of
 from .loss import Loss
 from .program import Program
 from .quiet import replica, undisturbed, weights_of
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from ..store import Arrays
     from .arrays import Forward
-    from .export import Traced
 
 
 @dataclass(frozen=True)
@@ -109,11 +108,12 @@ def read_program(content: Any, constants: Mapping[str, Tensor], weights: Mapping
     content["layers"] = [
         entry for entry in content["layers"] if entry["name"] in {t.layer.name for t in program.layers}
     ]
+    content["attention"] = [entry for entry in content["attention"] if entry["name"] in program.attention]
     return program
 
 
 def trace(module: nn.Module, inputs: Mapping[str, Tensor], forward: Forward | None = None, **exchange: Any) -> Traced:
-    """Apply a module: its layers, and its outputs by place, each with its values before and after its activation.
+    """Apply a module: its layers, its outputs by place, each with its values before and after, and its attention.
 
     `exchange` is what `Tapped` takes.
     """
@@ -134,7 +134,8 @@ def trace(module: nn.Module, inputs: Mapping[str, Tensor], forward: Forward | No
         else:
             activation, before = tapped.made_by(tensor) or (None, tensor)
         found[place] = Layer(name, "output", activation=activation), before, tensor
-    return [(passage.layer, passage.before, passage.activation) for passage in passages], found
+    taps = [(passage.layer, passage.before, passage.activation) for passage in passages]
+    return Traced(taps, found, tapped.attention.weights())
 
 
 def _computed(program: Program, weights: Mapping[str, Tensor], examples: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -157,7 +158,7 @@ def _evaluated(
     # A copy of its own: a forward may change weights in place.
     try:
         with torch.no_grad():
-            taps, outputs = trace(replica(model, share=False), examples, forward)
+            made = trace(replica(model, share=False), examples, forward)
     except Exception as error:
         shapes = ", ".join(f"{name} {tuple(t.shape)} {t.dtype}".lstrip() for name, t in examples.items())
         raise BadProbe(
@@ -166,10 +167,10 @@ def _evaluated(
             " forward=lambda model, inputs: ..."
         ) from error
     count = len(next(iter(examples.values())))
-    if not outputs or any(tensor.shape[:1] != (count,) for _, _, tensor in outputs.values()):
+    if not made.outputs or any(tensor.shape[:1] != (count,) for _, _, tensor in made.outputs.values()):
         raise BadProbe("the model's outputs do not have one entry for each example of the probe")
-    layers = tuple(layer for layer, before, after in taps if before.shape[:1] == after.shape[:1] == (count,))
-    return layers, {place: tensor for place, (_, _, tensor) in outputs.items()}
+    layers = tuple(layer for layer, before, after in made.taps if before.shape[:1] == after.shape[:1] == (count,))
+    return layers, {place: tensor for place, (_, _, tensor) in made.outputs.items()}
 
 
 def _loss_files(loss: Any, outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> dict[str, tuple[str, bytes]]:
@@ -196,7 +197,7 @@ def _loss_files(loss: Any, outputs: dict[str, Tensor], targets: dict[str, Tensor
             for kind in ("outputs", "targets")
         }
         values = losses(parts["outputs"], parts["targets"])
-        return [], {"": (Layer("loss", "loss"), values, values)}
+        return Traced([], {"": (Layer("loss", "loss"), values, values)})
 
     inputs = {f"outputs/{name}": t for name, t in outputs.items()} | {f"targets/{n}": t for n, t in targets.items()}
     try:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import Unsupported
+from ..replay.network import Tap
 from .arrays import apply, dtype_name
 from .describe import trace
 from .quiet import loaded, replica, undisturbed, weights_of
@@ -17,8 +18,8 @@ from .taps import is_activation_module
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..replay.network import Tap
     from ..store import Manifest
+    from .export import Traced
     from .program import Input
 
 
@@ -32,24 +33,31 @@ class Eager:
         self._holder = _Called(module)
         examples = {entry.name: torch.zeros((2, *entry.shape), dtype=entry.dtype) for entry in inputs}
         with torch.no_grad():
-            taps, outputs = self._trace(weights_of(module), examples)
-        self.outputs = {place: layer for place, (layer, _, _) in outputs.items()}
-        self.output_shapes = {place: tuple(tensor.shape[1:]) for place, (_, _, tensor) in outputs.items()}
-        self._values = sum(before.numel() + after.numel() for _, before, after in (*taps, *outputs.values())) // 2
+            made = self._trace(weights_of(module), examples)
+        self.attention_layers = tuple(name for name, weights in made.attention.items() if len(weights) == 2)
+        self.outputs = {place: layer for place, (layer, _, _) in made.outputs.items()}
+        self.output_shapes = {place: tuple(tensor.shape[1:]) for place, (_, _, tensor) in made.outputs.items()}
+        taps = (*made.taps, *made.outputs.values())
+        self._values = sum(before.numel() + after.numel() for _, before, after in taps) // 2
 
     def values_per_example(self, inputs: Mapping[str, Tensor]) -> int:
         """Numbers that one example takes."""
         return self._values
 
     def evaluate(
-        self, weights: Mapping[str, Tensor], inputs: Mapping[str, Tensor], taps: Sequence[Tap], start: str | None = None
+        self,
+        weights: Mapping[str, Tensor],
+        inputs: Mapping[str, Tensor],
+        taps: Sequence[Tap],
+        start: str | None = None,
+        shifts: Mapping[str, Tensor] | None = None,
     ) -> list[Tensor]:
         """Values at the taps, with one frame's weights."""
         if start is not None:
             # The whole module runs on any input at all, and the layer's activation is exchanged for what is given.
             [value] = inputs.values()
             return self._read(weights, self._any_inputs(len(value), 0), taps, start, value)
-        return self._read(weights, inputs, taps)
+        return self._read(weights, inputs, taps, shifts=shifts)
 
     def decides(
         self, start: str, taps: Sequence[Tap], weights: Mapping[str, Tensor], values: Mapping[str, Tensor]
@@ -76,15 +84,18 @@ class Eager:
         taps: Sequence[Tap],
         start: str | None = None,
         value: Tensor | None = None,
+        shifts: Mapping[str, Tensor] | None = None,
     ) -> list[Tensor]:
-        layers, outputs = self._trace(weights, inputs, start, value)
-        found = {layer.name: (before, after) for layer, before, after in (*layers, *outputs.values())}
-        if missing := [tap.layer for tap in taps if tap.layer not in found]:
+        made = self._trace(weights, inputs, start, value, shifts)
+        found: dict[Tap, Tensor] = {Tap(name, "attention"): tensor for name, tensor in made.attention.items()}
+        for layer, before, after in (*made.taps, *made.outputs.values()):
+            found |= {Tap(layer.name, "pre_activation"): before, Tap(layer.name): after}
+        if missing := [tap.layer for tap in taps if tap not in found]:
             raise Unsupported(
                 f"the module that was passed does not apply layer {missing[0]!r} to these inputs; it applies"
-                f" {', '.join(found)}"
+                f" {', '.join(dict.fromkeys(tap.layer for tap in found))}"
             )
-        return [found[tap.layer][tap.moment == "activation"] for tap in taps]
+        return [found[tap] for tap in taps]
 
     def _trace(
         self,
@@ -92,7 +103,8 @@ class Eager:
         inputs: Mapping[str, Tensor],
         start: str | None = None,
         value: Tensor | None = None,
-    ) -> Any:
+        shifts: Mapping[str, Tensor] | None = None,
+    ) -> Traced:
         layer = self._layers.get(start or "")
         by_function = layer is not None and layer.activation is not None and not is_activation_module(layer.type)
         with undisturbed(self._module):
@@ -101,7 +113,8 @@ class Eager:
             def functional(_: nn.Module, given: Any) -> Any:
                 return torch.func.functional_call(self._holder, named, (given,))
 
-            return trace(self._module, inputs, functional, start=start, value=value, by_function=by_function)
+            exchange = {"start": start, "value": value, "by_function": by_function, "shifts": shifts}
+            return trace(self._module, inputs, functional, **exchange)
 
 
 class _Called(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import warnings
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -23,8 +24,16 @@ if TYPE_CHECKING:
 
 # One tap: the layer, and its values before and after its activation function.
 Taps = list[tuple[Layer, Tensor, Tensor]]
-# What is evaluated, of tensors by name: its taps, and its outputs by place, likewise.
-Traced = tuple[Taps, dict[str, tuple[Layer, Tensor, Tensor]]]
+
+
+@dataclass(frozen=True)
+class Traced:
+    """What is evaluated, of tensors by name: its taps, its outputs by place, likewise, and its attention by layer."""
+
+    taps: Taps
+    outputs: dict[str, tuple[Layer, Tensor, Tensor]]
+    attention: dict[str, Tensor] = field(default_factory=dict[str, "Tensor"])
+
 
 # Operations that only choose how numbers lie in memory. A program's values have one layout, so that they are left out.
 _SAME = ("clone", "alias", "lift_fresh_copy", "contiguous", "dropout", "feature_dropout")
@@ -54,8 +63,9 @@ def export(
 
         def forward(self, tensors: list[Tensor]) -> tuple[Tensor, ...]:
             traced.append(evaluate(dict(zip(inputs, tensors, strict=True))))
-            taps, outputs = traced[-1]
-            return tuple(tensor for tap in (*taps, *outputs.values()) for tensor in tap[1:])
+            made = traced[-1]
+            values = (tensor for tap in (*made.taps, *made.outputs.values()) for tensor in tap[1:])
+            return (*values, *made.attention.values())
 
     root = Evaluated()
     batch = torch.export.Dim("batch")
@@ -74,14 +84,16 @@ def export(
             raise NotExported(reason_of(error)) from error
     held = {**dict(root.named_parameters(remove_duplicate=False)), **dict(root.named_buffers(remove_duplicate=False))}
     graph = _Graph(plain, held, names, inputs)
-    taps, outputs = traced[-1]
-    values = iter(graph.results)
+    made, values = traced[-1], iter(graph.results)
     content: dict[str, Any] = {
         "format": 1,
         "inputs": inputs_of(inputs),
         "nodes": graph.nodes,
-        "layers": [_tap(tap[0], next(values), next(values)) for tap in taps],
-        "outputs": [{"place": place, **_tap(tap[0], next(values), next(values))} for place, tap in outputs.items()],
+        "layers": [_tap(tap[0], next(values), next(values)) for tap in made.taps],
+        "outputs": [
+            {"place": place, **_tap(tap[0], next(values), next(values))} for place, tap in made.outputs.items()
+        ],
+        "attention": [{"name": name, "value": next(values)} for name in made.attention],
     }
     return content, graph.constants
 

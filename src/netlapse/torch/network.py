@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from functools import cached_property, lru_cache, partial
+from functools import cache, cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from ..errors import NetlapseError, UnknownName, Unsupported
-from ..replay.binary import accuracy, takes_logits
-from ..replay.network import Tap
+from ..replay.binary import accuracy
+from ..replay.link import LINKS, link_of
+from ..replay.network import Head, Tap, in_order
 from ..store.examples import named
 from .arrays import array_of, fitting, tensor_of
 from .describe import export_module, precision, read_program
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ..replay.link import Losses
     from ..replay.network import Shape, StackedWeights
     from ..store import Arrays, Layer, Manifest
 
@@ -44,15 +46,21 @@ class OneFrame(Protocol):
     # By their places in what the module returns: their layers, and the shapes of one example.
     outputs: dict[str, Layer]
     output_shapes: dict[str, tuple[int, ...]]
+    attention_layers: tuple[str, ...]
 
     def values_per_example(self, inputs: Tensors) -> int:
         """Numbers that one example takes."""
         ...
 
     def evaluate(
-        self, weights: Tensors, inputs: Tensors, taps: Sequence[Tap], start: str | None = None
+        self,
+        weights: Tensors,
+        inputs: Tensors,
+        taps: Sequence[Tap],
+        start: str | None = None,
+        shifts: Tensors | None = None,
     ) -> list[Tensor]:
-        """Values at the taps; with `start`, of the activations of that layer."""
+        """Values at the taps; with `start`, of the activations of that layer. `shifts` are added to pre-activations."""
         ...
 
     def decides(self, start: str, taps: Sequence[Tap], weights: Tensors, values: Tensors) -> bool:
@@ -75,6 +83,7 @@ class TorchNetwork:
         self._dtypes = {entry.name: dtype_of(entry.dtype) for entry in manifest.parameters}
         self._trainable = {entry.name for entry in manifest.parameters if entry.trainable}
         self._compiled = lru_cache(100)(self._compile)
+        self.head = cache(self._head)
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -91,32 +100,51 @@ class TorchNetwork:
         """Numbers held for one example of one frame."""
         return max(1, self._network.values_per_example(self._inputs(inputs)))
 
-    @cached_property
-    def logits(self) -> Tap | None:
-        """The output where the loss takes logits, else what a final sigmoid is given."""
-        if len(self._network.outputs) != 1:
+    def _head(self, output: str) -> Head:
+        """What a final sigmoid or softmax is given; else the output itself, as the loss takes it."""
+        place, layer = next(entry for entry in self._network.outputs.items() if entry[1].name == output)
+        shape = self._network.output_shapes[place]
+        link = LINKS.get(layer.activation or "")
+        # Over which axis a softmax goes is known where there is but one.
+        if link == "sigmoid" or (link == "softmax" and len(shape) == 1):
+            return Head(Tap(output, "pre_activation"), link)
+        link, log = link_of(self._losses_of(place), shape)
+        return Head(Tap(output), link, log)
+
+    def _losses_of(self, place: str) -> Losses | None:
+        """The loss as one of a single output, whatever the others are; None if it is not known which target is its."""
+        loss, shapes = self._loss, self._network.output_shapes
+        if loss is None:
             return None
-        [layer] = self._network.outputs.values()
-        if self._takes_logits:
-            return Tap(layer.name)
-        return Tap(layer.name, "pre_activation") if layer.activation == "sigmoid" else None
+        targets = loss.targets if isinstance(loss, StoredLoss) else {"": None}
+        own = dict(zip(shapes, in_order({name: name for name in targets}, list(shapes)), strict=True))[place]
+        if own is None:
+            return None
 
-    @cached_property
-    def _takes_logits(self) -> bool:
-        [*shapes] = self._network.output_shapes.items()
-        if self._loss is None or len(shapes) != 1 or math.prod(shapes[0][1]) != 1:
-            return False
-        [(place, shape)] = shapes
-        loss = self._loss
+        def losses(values: NDArray[Any], wanted: NDArray[Any]) -> Any:
+            # In the middle of what others may be, probabilities or not.
+            given = {name: torch.full((len(values), *shape), 0.5) for name, shape in shapes.items()}
+            of_others = {
+                name: torch.zeros((len(values), *entry.shape), dtype=entry.dtype)
+                for name, entry in targets.items()
+                if entry is not None
+            }
+            found = loss(
+                {name: tensor.to(self._precision) for name, tensor in {**given, place: tensor_of(values)}.items()},
+                {**of_others, own: tensor_of(wanted)},
+            )
+            return array_of(found.float())
 
-        def losses(of: tuple[int, ...]) -> Callable[..., Any]:
-            def of_examples(outputs: NDArray[Any], targets: NDArray[Any]) -> Any:
-                given, wanted = tensor_of(outputs).reshape(-1, *shape), tensor_of(targets).reshape(-1, *of)
-                return array_of(loss({place: given.to(self._precision)}, {"": wanted.to(self._precision)}).float())
+        return losses
 
-            return of_examples
+    def targets_of(self, targets: Arrays) -> list[NDArray[Any] | None]:
+        """The targets in the order of the outputs, by their places in what the module returns."""
+        return in_order(named(targets), list(self._network.outputs))
 
-        return any(takes_logits(losses(of)) for of in ((1,), ()))
+    @property
+    def attention_layers(self) -> tuple[str, ...]:
+        """Modules in which attention was seen."""
+        return self._network.attention_layers
 
     def forward(
         self, weights: StackedWeights, inputs: Arrays, taps: Sequence[Tap], start: str | None = None
@@ -151,6 +179,13 @@ class TorchNetwork:
         """Gradient of the mean loss by trainable parameter."""
         return self._of_losses("gradients", weights, inputs, targets) if self._trainable else {}
 
+    def layer_gradients(
+        self, weights: StackedWeights, inputs: Arrays, targets: Arrays, layers: Sequence[str]
+    ) -> list[NDArray[Any]]:
+        """Gradient of each example's loss by the pre-activations of layers, (frame, example, ...)."""
+        taps = tuple(Tap(layer, "pre_activation") for layer in layers)
+        return self._of_losses("layer_gradients", weights, inputs, targets, taps)
+
     def metric(self, name: str, outputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[np.float64]:
         """Accuracy, frame by frame."""
         if name not in ("accuracy", "acc"):
@@ -158,7 +193,7 @@ class TorchNetwork:
                 f'torch has no metric {name!r}; ask for "accuracy", or pass a function of outputs and targets;'
                 " `recorded` has what was logged in training"
             )
-        return accuracy(outputs, targets, logits=self._takes_logits)
+        return accuracy(outputs, targets, logits=self.head(self.outputs[0]).is_logit)
 
     def model(self, weights: Mapping[str, NDArray[Any]]) -> nn.Module:
         """A module with these weights, in inference mode: the user's own where it was passed."""
@@ -186,14 +221,16 @@ class TorchNetwork:
             name: tensor.to(self._precision) if tensor.is_floating_point() else tensor for name, tensor in found.items()
         }
 
-    def _of_losses(self, what: str, weights: StackedWeights, inputs: Arrays, targets: Arrays) -> Any:
+    def _of_losses(
+        self, what: str, weights: StackedWeights, inputs: Arrays, targets: Arrays, taps: tuple[Tap, ...] = ()
+    ) -> Any:
         if self._loss is None:
             raise Unsupported(
                 f"run {self._run!r} holds no loss ({self._no_loss}); pass one: netlapse.open(path, loss=...), such as"
                 " nn.CrossEntropyLoss() or a function of outputs and targets"
             )
         given, wanted = self._inputs(inputs), self._targets(targets)
-        return self._arrays(self._compiled(what), self._weights(weights), given, wanted)
+        return self._arrays(self._compiled(what, taps), self._weights(weights), given, wanted)
 
     def _arrays(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return pytree.tree_map(_at_least_single, self._evaluated(function, *arguments))
@@ -217,6 +254,8 @@ class TorchNetwork:
             return over_frames(lambda *tensors: _mean_of_places(*self._place_losses(*tensors)))
         if what == "token_losses":
             return over_frames(lambda *tensors: _marked(*self._place_losses(*tensors)))
+        if what == "layer_gradients":
+            return over_frames(partial(self._layer_gradients, taps))
 
         def mean_loss(free: Tensors, fixed: Tensors, inputs: Tensors, targets: Tensors) -> tuple[Tensor, Tensor]:
             values, broken = self._place_losses({**fixed, **free}, inputs, targets)
@@ -231,11 +270,32 @@ class TorchNetwork:
 
         return over_frames(gradients)
 
-    def _place_losses(self, weights: Tensors, inputs: Tensors, targets: Tensors) -> tuple[Tensor, Tensor]:
+    def _layer_gradients(
+        self, taps: Sequence[Tap], weights: Tensors, inputs: Tensors, targets: Tensors
+    ) -> list[Tensor]:
+        """By what is added to the pre-activations: nothing, but the loss depends on it."""
+        nothing = {
+            # One number, whatever the shape.
+            tap.layer: torch.zeros((), dtype=z.dtype if z.is_floating_point() else None).expand(z.shape)
+            for tap, z in zip(taps, self._network.evaluate(weights, inputs, taps), strict=True)
+        }
+
+        def total_loss(shifts: Tensors) -> tuple[Tensor, Tensor]:
+            values, broken = self._place_losses(weights, inputs, targets, shifts)
+            losses = _mean_of_places(values, torch.zeros_like(broken))
+            return losses.sum(), broken | losses.isnan()
+
+        found, broken = torch.func.grad(total_loss, has_aux=True)(nothing)
+        return [_marked(found.pop(tap.layer), broken) for tap in taps]
+
+    def _place_losses(
+        self, weights: Tensors, inputs: Tensors, targets: Tensors, shifts: Tensors | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Losses by place, NaN where they do not count, and which examples have an output that is no number."""
         assert self._loss is not None
         names = [Tap(layer.name) for layer in self._network.outputs.values()]
-        outputs = dict(zip(self._network.outputs, self._network.evaluate(weights, inputs, names), strict=True))
+        values = self._network.evaluate(weights, inputs, names, shifts=shifts)
+        outputs = dict(zip(self._network.outputs, values, strict=True))
         count = len(next(iter(outputs.values())))
         broken = torch.stack([tensor.isnan().reshape(count, -1).any(1) for tensor in outputs.values()]).any(0)
         # torch refuses to compute the loss of what is no number.

@@ -98,6 +98,8 @@ class Program:
             self.nodes.append(Node(operation(entry["op"]), args, kwargs))
         self.layers = [self._tapped(entry) for entry in content["layers"]]
         self.outputs = {str(entry["place"]): self._tapped(entry) for entry in content["outputs"]}
+        # Attention weights by layer; runs of earlier days have none.
+        self.attention = {str(entry["name"]): self._ref(entry["value"]) for entry in content.get("attention", [])}
         if not self.inputs or not self.outputs:
             raise ValueError("it has no inputs or no outputs")
         # Found when it is checked: numbers that one example takes, and the shapes of one example's outputs.
@@ -108,10 +110,13 @@ class Program:
 
     def _tapped(self, entry: dict[str, Any]) -> Tapped:
         layer = Layer(str(entry["name"]), str(entry["type"]), entry.get("units"), entry.get("activation"))
-        before, after = self._value(entry["before"]), self._value(entry["after"])
-        if not isinstance(before, Ref) or not isinstance(after, Ref):
+        return Tapped(layer, self._ref(entry["before"]), self._ref(entry["after"]))
+
+    def _ref(self, entry: Any) -> Ref:
+        value = self._value(entry)
+        if not isinstance(value, Ref):
             raise TypeError("a tap is no value")
-        return Tapped(layer, before, after)
+        return value
 
     def _value(self, entry: Any, depth: int = 0) -> Any:
         """An argument as operations take it, with references. They lead to what is computed before, so never round."""
@@ -146,12 +151,16 @@ class Program:
         weights: Mapping[str, Tensor],
         inputs: Mapping[str, Tensor],
         start: Ref | None = None,
+        shifts: Mapping[Ref, Tensor] | None = None,
     ) -> list[Tensor]:
-        """These values of the inputs; with `start`, of the only one as that value."""
+        """These values of the inputs; with `start`, of the only one as that value. `shifts` are added to values."""
         known: dict[Ref, Any] = {Ref("weight", name): tensor for name, tensor in weights.items()}
         known |= {Ref("constant", name): tensor for name, tensor in self.constants.items()}
         known |= {start or Ref("input", name): tensor for name, tensor in inputs.items()}
         batch = len(next(iter(inputs.values())))
+        shifts = shifts or {}
+        for ref in shifts.keys() & known.keys():
+            known[ref] = known[ref] + shifts[ref]
 
         def fill(entry: Any) -> Any:
             if isinstance(entry, Ref):
@@ -165,7 +174,9 @@ class Program:
         for number in self._needed(tuple(wanted), start):
             node = self.nodes[number]
             kwargs = {name: fill(value) for name, value in node.kwargs.items()}
-            known[Ref("node", number)] = node.op(*fill(node.args), **kwargs)
+            made = known[Ref("node", number)] = node.op(*fill(node.args), **kwargs)
+            for ref in (ref for ref in shifts if (ref.kind, ref.name) == ("node", number)):
+                known[ref] = (made if ref.item is None else made[ref.item]) + shifts[ref]
         return [fill(ref) for ref in wanted]
 
     def decides(self, start: Ref, wanted: tuple[Ref, ...]) -> bool:

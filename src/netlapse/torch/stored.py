@@ -47,6 +47,7 @@ class Stored:
         self.inputs = program.inputs
         self.outputs = {place: tap.layer for place, tap in program.outputs.items()}
         self.output_shapes = program.output_shapes
+        self.attention_layers = tuple(program.attention)
         self._program, self._own = program, own
         self._taps = {tap.layer.name: tap for tap in (*program.outputs.values(), *program.layers)}
 
@@ -55,11 +56,22 @@ class Stored:
         return self._program.values_per_example
 
     def evaluate(
-        self, weights: Mapping[str, Tensor], inputs: Mapping[str, Tensor], taps: Sequence[Tap], start: str | None = None
+        self,
+        weights: Mapping[str, Tensor],
+        inputs: Mapping[str, Tensor],
+        taps: Sequence[Tap],
+        start: str | None = None,
+        shifts: Mapping[str, Tensor] | None = None,
     ) -> list[Tensor]:
         """Values at the taps, with one frame's weights."""
         first = None if start is None else self._ref(start)
-        return self._program.evaluate([self._ref(tap.layer, tap.moment) for tap in taps], weights, inputs, first)
+        by_ref: dict[Ref, Tensor] = {}
+        for layer, shift in (shifts or {}).items():
+            # A module and the last one that it applies have the same values.
+            ref = self._ref(layer, "pre_activation")
+            by_ref[ref] = by_ref[ref] + shift if ref in by_ref else shift
+        wanted = [self._ref(tap.layer, tap.moment) for tap in taps]
+        return self._program.evaluate(wanted, weights, inputs, first, by_ref)
 
     def decides(
         self, start: str, taps: Sequence[Tap], weights: Mapping[str, Tensor], values: Mapping[str, Tensor]
@@ -74,6 +86,8 @@ class Stored:
         return StoredModule(self._program, weights, trainable)
 
     def _ref(self, layer: str, moment: str = "activation") -> Ref:
+        if moment == "attention":
+            return self._program.attention[layer]
         if layer not in self._taps:
             raise Unsupported(f"the network of this run has no values of layer {layer!r}; choose another layer")
         tap = self._taps[layer]
@@ -85,6 +99,10 @@ class StoredLoss:
 
     def __init__(self, program: Program) -> None:
         self._program = program
+        # By name, in the order in which they are given.
+        self.targets = {
+            entry.name.removeprefix("targets/"): entry for entry in program.inputs if entry.name.startswith("targets/")
+        }
 
     def __call__(self, outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
         """Loss of each example, or of each of its places; NaN where it does not count."""

@@ -22,12 +22,14 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
+from ..errors import Unsupported
 from ..store import Layer
 from .arrays import tensors_in
+from .attention import Attention
 from .quiet import modules_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 # Functions of torch and methods of tensors, without the underscore of those that work in place.
 ACTIVATIONS = frozenset(
@@ -92,16 +94,24 @@ class Tapped(TorchFunctionMode):
     """While it is entered, notes what passes through the layers of a module.
 
     With `start`, the name of a layer, its activation is exchanged for `value`. `by_function` says that its activation
-    is what an activation function makes of its output. Values are those of the time: what works in place does not reach
-    them.
+    is what an activation function makes of its output. `shifts` are added to pre-activations. Values are those of the
+    time: what works in place does not reach them.
     """
 
     def __init__(
-        self, module: nn.Module, start: str | None = None, value: Tensor | None = None, *, by_function: bool = False
+        self,
+        module: nn.Module,
+        start: str | None = None,
+        value: Tensor | None = None,
+        *,
+        by_function: bool = False,
+        shifts: Mapping[str, Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.passages: list[Passage] = []
+        self.attention = Attention()
         self._module, self._start, self._value, self._by_function = module, start, value, by_function
+        self._shifts = shifts or {}
         self._callers: list[str] = []
         self._given: list[Any] = []
         self._times = Counter[str]()
@@ -138,11 +148,23 @@ class Tapped(TorchFunctionMode):
         """The activation function that made this tensor, and what it was applied to."""
         return self._made.get(id(tensor))
 
-    def _enters(self, name: str) -> Callable[..., None]:
-        def enters(module: nn.Module, args: tuple[Any, ...]) -> None:
+    def _shift(self, name: str, time: int) -> Tensor | None:
+        return self._shifts.get(f"{name}@{time}", self._shifts.get(name) if time == 1 else None)
+
+    def _enters(self, name: str) -> Callable[..., Any]:
+        def enters(module: nn.Module, args: tuple[Any, ...]) -> Any:
             self._callers.append(name)
             takes = module_activation(module) is not None and args and isinstance(args[0], Tensor)
+            shift = self._shift(name, self._times[name] + 1) if takes else None
+            if shift is not None and getattr(module, "inplace", False):
+                raise Unsupported(
+                    f"layer {name!r} works in place, so that the gradient by what it is given cannot be told; build it"
+                    " with inplace=False"
+                )
+            if shift is not None:
+                args = (args[0] + shift.to(args[0].dtype), *args[1:])
             self._given.append(args[0].clone() if takes else None)
+            return None if shift is None else args
 
         return enters
 
@@ -161,6 +183,10 @@ class Tapped(TorchFunctionMode):
                 output = _exchange(output, tensors[0], self._value)
                 tensors = [self._value]
             [tensor] = tensors
+            shift = self._shift(name, self._times[name]) if given is None else None
+            if shift is not None:
+                shifted = tensor + shift.to(tensor.dtype)
+                output, tensor = _exchange(output, tensor, shifted), shifted
             after = tensor.clone()
             passage = Passage(
                 numbered, module, tuple(self._callers), after if given is None else given, after, outcome=tensor
@@ -169,7 +195,7 @@ class Tapped(TorchFunctionMode):
             if given is None:
                 self._returned.setdefault(id(tensor), []).append(passage)
             self._alive.append(tensor)
-            return output if exchanged else None
+            return output if exchanged or shift is not None else None
 
         return leaves
 
@@ -182,6 +208,7 @@ class Tapped(TorchFunctionMode):
         is_activation = name in ACTIVATIONS and isinstance(source, Tensor)
         before = source.clone() if is_activation else source
         result: Any = func(*args, **kwargs)
+        self.attention.note(func, args, kwargs, result, self._callers[-1] if self._callers else "")
         passages = self._returned.get(id(source), [])
         if called == "__setitem__" or (result is source and (called != name or is_activation)):
             # What the layer returned is no more.

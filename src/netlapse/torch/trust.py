@@ -34,7 +34,7 @@ def check(program: Program, weights: Kinds) -> None:
     if missing:
         raise ValueError(f"it needs weights that were not recorded: {', '.join(missing[:5])}")
     taps = [*program.layers, *program.outputs.values()]
-    refs = [ref for tap in taps for ref in (tap.before, tap.after)]
+    refs = [ref for tap in taps for ref in (tap.before, tap.after)] + [*program.attention.values()]
     two, three = (_sizes(program, weights, batch, refs) for batch in (2, 3))
     if len(two.numbers) != len(three.numbers) or any(
         b != a and 2 * b != 3 * a for a, b in zip(two.numbers, three.numbers, strict=True)
@@ -50,6 +50,7 @@ def check(program: Program, weights: Kinds) -> None:
     if not all(tap.after in of_examples for tap in program.outputs.values()):
         raise ValueError("an output does not have one entry for each example")
     program.layers = [tap for tap in program.layers if {tap.before, tap.after} <= of_examples]
+    program.attention = {name: ref for name, ref in program.attention.items() if ref in of_examples}
     program.values_per_example = sum(a for a, b in zip(two.numbers, three.numbers, strict=True) if a != b) // 2
     shapes = dict(zip(refs, two.shapes, strict=True))
     program.output_shapes = {place: shapes[tap.after][1:] for place, tap in program.outputs.items()}
