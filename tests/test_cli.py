@@ -113,3 +113,12 @@ def test_help_names_every_command():
     out = process("--help").stdout
     for command in ("demo", "ls", "show", "plot", "film", "compare", "verify", "import"):
         assert command in out
+
+
+def test_panels_are_chosen_by_name(small_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "wrote two.png" in run("plot", small_run, "-o", "two.png", "--panels", "weights, curves").output
+    with pytest.raises(ValueError, match="there is no panel 'weigths'; there are feature_space, "):
+        run("plot", small_run, "--panels", "weigths")
+    with pytest.raises(ValueError, match="panels= chooses what is shown of one run"):
+        run("film", small_run, small_run, "-o", "f.gif", "--panels", "weights")

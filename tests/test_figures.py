@@ -118,7 +118,7 @@ def test_blocks_give_what_the_whole_gives(monkeypatch):
     def compute(chosen):
         calls.append(chosen)
         chosen = np.array(chosen)
-        return measures.Curves(chosen, "", 1, 1, chosen**2, chosen, chosen)
+        return measures.Curves(chosen, "", "accuracy", (), np.zeros(0, int), chosen**2, chosen, chosen[:, None])
 
     blocks = Blocks(compute, epochs)
     for epoch in [*epochs, 7.0, 8.5]:
@@ -130,24 +130,24 @@ def test_blocks_give_what_the_whole_gives(monkeypatch):
 
 
 def test_five_panels_show_the_numbers_of_the_run(replay):
-    scene = figures.FivePanels(replay)
+    scene = figures.Panels(replay)
     scene.show(4)
     space = replay.feature_space("hidden", 4)
-    negative, positive = scene._space_panel.dots
-    np.testing.assert_allclose(negative.positions, space.points[0][~space.positive])
-    np.testing.assert_allclose(positive.positions, space.points[0][space.positive])
+    negative, positive = scene.drawn[0].parts[0].dots
+    np.testing.assert_allclose(negative.positions, space.points[0][space.task.labels == 0])
+    np.testing.assert_allclose(positive.positions, space.points[0][space.task.labels == 1])
     outputs, targets = replay.outputs(4)[:, 0], replay.targets() == 1
-    for panel, which in zip(scene._probability_panels, (~targets, targets), strict=True):
-        bars = panel._right.get_data().values + panel._wrong.get_data().values
+    for panel, which in zip(scene.drawn[1].parts, (~targets, targets), strict=True):
+        bars = panel._wrong.get_data().values
         assert bars.sum() == 100
         mistakes = ((outputs > 0.5) != targets)[which].sum()
-        assert panel._wrong.get_data().values.sum() == mistakes
+        assert (bars - panel._right.get_data().values).sum() == mistakes
         assert panel._count.get_text() == f"{mistakes} wrong"
-    curves = scene._curves_panel
-    assert curves._loss.get_xdata().tolist() == [0, 1, 2, 3, 4]
-    np.testing.assert_allclose(curves._loss.get_ydata(), replay.losses(slice(0, 4)).mean(axis=1), rtol=1e-6)
-    np.testing.assert_allclose(curves._accuracy.get_ydata()[-1], ((outputs > 0.5) == targets).mean())
-    losses = scene._loss_panel
+    curves = scene.drawn[2].parts[0]
+    assert curves._lines[1].get_xdata().tolist() == [0, 1, 2, 3, 4]
+    np.testing.assert_allclose(curves._lines[1].get_ydata(), replay.losses(slice(0, 4)).mean(axis=1), rtol=1e-6)
+    np.testing.assert_allclose(curves._lines[0].get_ydata()[-1], ((outputs > 0.5) == targets).mean())
+    losses = scene.drawn[3].parts[0]
     beyond = losses._beyond.get_text()
     shown = losses._wrong.get_data().values.sum()
     assert shown + (int(beyond.split()[0]) if beyond else 0) == 200
@@ -217,7 +217,7 @@ def test_panels_take_axes_and_return_their_artists(replay):
     for draw, measure, more in (
         (figures.feature_space, replay.feature_space("hidden"), {}),
         (figures.decision_boundary, replay.decision_boundary(), {}),
-        (figures.class_probabilities, replay.class_probabilities(), {"positive": True}),
+        (figures.class_probabilities, replay.class_probabilities(), {"of": 1}),
         (figures.sample_losses, replay.sample_losses(), {}),
         (figures.curves, replay.curves(), {}),
     ):
@@ -252,19 +252,17 @@ def test_titles_name_the_one_setting_that_differs(replay):
     assert distinct_titles(runs[:1]) == ["a"]
 
 
-def test_a_layer_of_two_units_is_needed(keras, tmp_path):
+def test_a_hidden_layer_is_needed(keras, tmp_path):
     from netlapse.keras import capture
 
-    model = keras.Sequential(
-        [keras.Input((2,)), keras.layers.Dense(5, name="wide"), keras.layers.Dense(1, activation="sigmoid", name="out")]
-    )
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, activation="sigmoid", name="out")])
     model.compile(loss="binary_crossentropy")
-    capture(model, tmp_path / "wide", (np.zeros((4, 2)), np.array([0, 1, 0, 1])))
-    replay = netlapse.open(tmp_path / "wide")
-    with pytest.raises(Unsupported, match=r"no hidden layer of two units to draw; its layers are wide \(5 units\)"):
-        netlapse.plot(replay)
-    with pytest.raises(Unsupported, match="layer 'wide' has 5 units"):
-        netlapse.plot(replay, layer="wide")
+    capture(model, tmp_path / "flat", (np.zeros((4, 2)), np.array([0, 1, 0, 1])))
+    replay = netlapse.open(tmp_path / "flat")
+    with pytest.raises(Unsupported, match=r"no hidden layer to draw; its layers are out \(1 units\)"):
+        netlapse.plot(replay, panels=["feature_space"])
+    netlapse.plot(replay).canvas.draw()
+    netlapse.plot(replay, panels=["decision_boundary", "curves"]).canvas.draw()
 
 
 def test_diverged_weights_are_shown_as_such(keras, tmp_path):
@@ -284,12 +282,12 @@ def test_diverged_weights_are_shown_as_such(keras, tmp_path):
     model.fit(inputs, targets, epochs=3, verbose=0, callbacks=callbacks)
     replay = netlapse.open(tmp_path / "nan")
     for epoch, diverged in ((1, False), (2, True)):
-        scene = figures.FivePanels(replay)
+        scene = figures.Panels(replay)
         scene.show(epoch)
         scene.figure.canvas.draw()
-        assert scene._space_panel._plane.note.get_visible() is diverged
-        assert (len(scene._space_panel.dots[0].positions) == 0) is diverged
-    assert "not a number" in scene._probability_panels[0]._count.get_text()
+        assert scene.drawn[0].parts[0]._plane.note.get_visible() is diverged
+        assert (len(scene.drawn[0].parts[0].dots[0].positions) == 0) is diverged
+    assert scene.drawn[1].parts[0]._count.get_text().split(maxsplit=1)[1] in ("not a number", "NaN")
     netlapse.compare([replay]).canvas.draw()
 
 

@@ -24,7 +24,7 @@ def replay(small_run):
 
 
 def scene_of(replay):
-    return figures.FivePanels(replay, size=SIZE, dpi=60)
+    return figures.Panels(replay, size=SIZE, dpi=60)
 
 
 def decode(path):
@@ -122,7 +122,7 @@ def test_frames_between_are_interpolated_and_say_so(replay, tmp_path):
     assert scene._clock._text.get_text().startswith("interpolated")
     points = replay.feature_space("hidden", [0.0, 1.0]).points
     np.testing.assert_allclose(
-        scene._space_panel.dots[1].positions,
+        scene.drawn[0].parts[0].dots[1].positions,
         (points[0] + (points[1] - points[0]) / 3)[replay.targets() == 1],
         rtol=1e-5,
     )

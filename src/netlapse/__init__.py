@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from .deepreplay import import_deepreplay as import_deepreplay
     from .figures import compare as compare
     from .figures import film as film
+    from .figures import panels as panels
     from .figures import plot as plot
     from .replay import Replay as Replay
     from .store import Run as Run
 
-__all__ = ["Replay", "Run", "compare", "film", "import_deepreplay", "open", "plot", "runs"]
+__all__ = ["Replay", "Run", "compare", "film", "import_deepreplay", "open", "panels", "plot", "runs"]
 
 # Imported when they are asked for: drawing needs matplotlib and replaying NumPy; listing runs needs neither.
 _ROOMS = {
@@ -31,6 +32,7 @@ _ROOMS = {
     "compare": "figures",
     "film": "figures",
     "import_deepreplay": "deepreplay",
+    "panels": "figures",
     "plot": "figures",
     "runs": "catalog",
 }

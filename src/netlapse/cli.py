@@ -53,7 +53,10 @@ class Format(StrEnum):
 RunPath = Annotated[str, typer.Argument(help="Folder or URL of a recorded run.", metavar="RUN")]
 RunPaths = Annotated[list[str], typer.Argument(help="Folders or URLs of recorded runs.", metavar="RUN...")]
 Epoch = Annotated[float | None, typer.Option(help="Epoch to draw; the last by default.")]
-Layer = Annotated[str | None, typer.Option(help="Two-unit layer whose feature space is drawn; the last by default.")]
+Layer = Annotated[str | None, typer.Option(help="Layer whose feature space is drawn; the last hidden one by default.")]
+Panels = Annotated[
+    str | None, typer.Option(help="Panels to show, such as feature_space,weights,curves.", metavar="NAME,...")
+]
 ThemeOption = Annotated[Theme, typer.Option(help="Colours.")]
 Size = Annotated[str | None, typer.Option(help="Width and height in pixels.", metavar="WxH")]
 Dpi = Annotated[float, typer.Option(help="Pixels per inch; more makes the text larger.")]
@@ -232,16 +235,25 @@ def plot(
     path: RunPath,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Picture to write; RUN.png by default.")] = None,
     epoch: Epoch = None,
+    panels: Panels = None,
     layer: Layer = None,
     theme: ThemeOption = Theme.light,
     size: Size = None,
     dpi: Dpi = 120,
 ) -> None:
-    """Draw the five panels of a run at one epoch."""
+    """Draw panels of a run at one epoch."""
     from .figures import plot as draw
 
     replay = _open(path)
-    figure = draw(replay, epoch, layer=layer, theme=theme.value, size=_pixels(size) or (1440, 720), dpi=dpi)
+    figure = draw(
+        replay,
+        epoch,
+        panels=_panels(panels),
+        layer=layer,
+        theme=theme.value,
+        size=_pixels(size) or (1440, 720),
+        dpi=dpi,
+    )
     # Named by the folder: the run's own name is what somebody wrote into it, and may lead anywhere.
     _wrote(_save(figure, out or Path(f"{_folder_name(path)}.png")))
 
@@ -258,6 +270,7 @@ def film(
     ] = None,
     fps: Annotated[float, typer.Option(help="Frames per second.")] = 15,
     between: Annotated[int, typer.Option(help="Interpolated frames between every two recorded ones.")] = 0,
+    panels: Panels = None,
     layer: Layer = None,
     theme: ThemeOption = Theme.light,
     size: Size = None,
@@ -273,6 +286,7 @@ def film(
         made = make(
             replays[0] if len(replays) == 1 else replays,
             out or Path(f"{name}.mp4"),
+            panels=_panels(panels),
             layer=layer,
             epochs=_epoch_slice(epochs),
             fps=fps,
@@ -432,6 +446,10 @@ def _progress() -> Progress:
         TimeElapsedColumn(),
     )
     return Progress(*columns, console=console)
+
+
+def _panels(names: str | None) -> list[str] | None:
+    return [name.strip() for name in names.split(",")] if names else None
 
 
 def _pixels(text: str | None) -> tuple[int, int] | None:

@@ -171,14 +171,15 @@ def milestone_row(activation: str, found: Milestones) -> tuple[str, ...]:
     Epochs read "first time, for good".
     """
     published = PUBLISHED.get(activation)
+    negative, positive = found.classes.values()
     plateaus = ", ".join(f"{start:g}-{stop:g}" for start, stop in found.plateaus) or "none"
     if published is None:
-        return activation, _epochs(found.negative), _epochs(found.positive), _epochs(found.all), plateaus
+        return activation, _epochs(negative), _epochs(positive), _epochs(found.all), plateaus
     plateau = "{}-{}".format(*published.plateau) if published.plateau else "none"
     return (
         activation,
-        f"{_epochs(found.negative)}  [{published.negative}]",
-        _epochs(found.positive),
+        f"{_epochs(negative)}  [{published.negative}]",
+        _epochs(positive),
         f"{_epochs(found.all)}  [{published.all}]",
         f"{plateaus}  [{plateau}]",
     )

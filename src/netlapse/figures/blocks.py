@@ -13,12 +13,11 @@ if TYPE_CHECKING:
 
     from jaxtyping import Float
 
-    from ..measures import FeatureSpace, Limits
-    from ..replay import Replay
 
 M = TypeVar("M", bound=Timeline)
 
 BLOCK_FRAMES = 256
+BLOCK_BYTES = 16 * 2**20
 # More points than this no curve on a screen can show.
 CURVE_FRAMES = 1000
 
@@ -31,9 +30,13 @@ class Blocks(Generic[M]):
     """
 
     def __init__(
-        self, compute: Callable[[Sequence[float]], M], epochs: Float[np.ndarray, " frame"], known: M | None = None
+        self,
+        compute: Callable[[Sequence[float]], M],
+        epochs: Float[np.ndarray, " frame"],
+        known: M | None = None,
+        at_once: int | None = None,
     ) -> None:
-        self._compute, self._epochs = compute, epochs
+        self._compute, self._epochs, self._at_once = compute, epochs, at_once or BLOCK_FRAMES
         self._block = known if known is not None and len(known.epochs) == len(epochs) else None
 
     def at(self, epoch: float) -> M:
@@ -41,8 +44,8 @@ class Blocks(Generic[M]):
         block = self._block
         if block is None or not block.epochs[0] <= epoch <= block.epochs[-1]:
             frame = max(int(np.searchsorted(self._epochs, epoch, side="right")) - 1, 0)
-            start = frame // BLOCK_FRAMES * BLOCK_FRAMES
-            block = self._block = self._compute(self._epochs[start : start + BLOCK_FRAMES + 1].tolist())
+            start = frame // self._at_once * self._at_once
+            block = self._block = self._compute(self._epochs[start : start + self._at_once + 1].tolist())
         return block.at(epoch)
 
 
@@ -52,10 +55,6 @@ def overview(epochs: Float[np.ndarray, " frame"], most: int = BLOCK_FRAMES) -> l
     return epochs[chosen].tolist()
 
 
-def space_blocks(replay: Replay, layer: str, domain: Limits | None) -> Blocks[FeatureSpace]:
-    """The feature space of a layer at any epoch, all on the one scale that holds the whole run."""
-    space = replay.feature_space(layer, overview(replay.epochs), domain=domain)
-    limits = space.limits
-    return Blocks(
-        lambda epochs: replay.feature_space(layer, epochs, domain=domain, limits=limits), replay.epochs, known=space
-    )
+def frames_within(frame_bytes: int) -> int:
+    """How many frames of this size one block holds."""
+    return max(1, min(BLOCK_FRAMES, BLOCK_BYTES // max(1, frame_bytes)))

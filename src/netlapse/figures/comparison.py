@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from functools import reduce
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import MissingFrame
 from ..measures import plane
-from .blocks import Blocks, space_blocks
+from .blocks import Blocks, frames_within
 from .learning_curves import LearningCurves
 from .planes import DecisionBoundaryPanel, FeatureSpacePanel, class_legend
-from .stage import DPI, Clock, distinct_titles, new_figure, shared_settings, two_unit_layer
+from .spaces import feature_layer, shared_projection, space_of
+from .stage import DPI, Clock, distinct_titles, new_figure, shared_settings
 from .theme import THEMES
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-    from ..measures import Limits
+    from ..measures import Limits, Projection
     from ..replay import Replay
     from .theme import Theme, ThemeName
 
@@ -50,13 +51,15 @@ class Comparison:
         if len(self.epochs) == 0:
             raise MissingFrame("the runs have no epoch in common; record them with the same `every`")
         domain = domain or _shared_domain(replays)
+        projection = shared_projection(replays, layer)
         columns = len(replays) + curves
         self.figure = new_figure(size or (430 * columns, 860), dpi, colors)
         grid = self.figure.add_gridspec(2, columns)
         self._columns: list[_Column] = []
         for number, (replay, title) in enumerate(zip(replays, distinct_titles(replays), strict=True)):
             axes = [self.figure.add_subplot(grid[row, number]) for row in (0, 1)]
-            self._columns.append(_Column(replay, axes, title, layer or two_unit_layer(replay), domain, colors))
+            of = layer or feature_layer(replay)
+            self._columns.append(_Column(replay, axes, title, of, domain, projection, colors))
         class_legend(self.figure.axes[1], self._columns[0].dots, colors)
         self._curves: LearningCurves | None = None
         if curves:
@@ -86,16 +89,19 @@ class _Column:
         title: str,
         layer: str,
         domain: Limits | None,
+        projection: Projection | None,
         theme: Theme,
     ) -> None:
-        self._space = space_blocks(replay, layer, domain)
-        self._boundary = Blocks(lambda e: replay.decision_boundary(e, domain=domain), replay.epochs)
+        space = space_of(replay, layer, projection=projection or "pca", domain=domain)
+        self._space = space.blocks
+        compute = partial(replay.decision_boundary, domain=domain)
         first = float(replay.epochs[0])
-        names = replay.class_names
-        self._space_panel = FeatureSpacePanel(axes[0], self._space.at(first), theme=theme, names=names, title=title)
-        self._boundary_panel = DecisionBoundaryPanel(
-            axes[1], self._boundary.at(first), theme=theme, names=names, title=""
+        boundary = compute([first])
+        self._boundary = Blocks(compute, replay.epochs, at_once=frames_within(boundary.frame_bytes))
+        self._space_panel = FeatureSpacePanel(
+            axes[0], self._space.at(first), theme=theme, title=title, facts=space.facts
         )
+        self._boundary_panel = DecisionBoundaryPanel(axes[1], boundary, theme=theme, title="")
         self.dots = self._boundary_panel.dots
         self.artists: list[Artist] = [*self._space_panel.artists, *self._boundary_panel.artists]
 

@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 
 
 class CurvesPanel:
-    """Accuracy and mean loss up to the epoch shown, the rest of the run faint."""
+    """Accuracy (or R²) and mean loss up to the epoch shown, the rest of the run faint.
 
-    def __init__(self, ax: Axes, curves: Curves, *, theme: Theme) -> None:
+    With the curves of a validation probe, those are dotted, and the gap between both is shaded.
+    """
+
+    def __init__(self, ax: Axes, curves: Curves, *, theme: Theme, validation: Curves | None = None) -> None:
         color = theme.series[2]
-        style_axes(ax, theme, xlabel="epoch", ylabel="accuracy")
+        style_axes(ax, theme, xlabel="epoch", ylabel=curves.score_name)
         twin = ax.twinx()
         style_axes(twin, theme, ylabel="mean loss")
         twin.set_facecolor("none")
@@ -31,23 +34,32 @@ class CurvesPanel:
         twin.spines["right"].set_visible(True)
         for side in ("left", "bottom"):
             twin.spines[side].set_visible(False)
+        both = [curves] if validation is None else [curves, validation]
         last = float(curves.epochs[-1])
-        ax.set(xlim=(float(curves.epochs[0]), max(last, curves.epochs[0] + 1e-9)), ylim=(0, 1.03))
-        finite = curves.loss[np.isfinite(curves.loss)]
+        ax.set(xlim=(float(curves.epochs[0]), max(last, curves.epochs[0] + 1e-9)), ylim=_score_limits(both))
+        losses = np.concatenate([part.loss for part in both])
+        finite = losses[np.isfinite(losses)]
         twin.set_ylim(0, 1.03 * max(float(finite.max()) if len(finite) else 1.0, 1e-9))
-        ax.plot(curves.epochs, curves.accuracy, color=theme.ink, alpha=0.25, linewidth=1)
-        twin.plot(curves.epochs, curves.loss, color=color, alpha=0.3, linewidth=1)
-        self._curves = curves
-        self._accuracy = ax.add_line(Line2D([], [], color=theme.ink, linewidth=1.8, label="accuracy"))
-        self._loss = twin.add_line(
-            Line2D([], [], color=color, linewidth=1.8, linestyle=(0, (4, 1.5)), label="mean loss")
-        )
-        self._now = [
-            axes.add_line(Line2D([], [], color=line.get_color(), marker="o", markersize=6, clip_on=False))
-            for axes, line in ((ax, self._accuracy), (twin, self._loss))
-        ]
+        self._curves, self._validation = curves, validation
+        self._lines: list[Line2D] = []
+        self._now: list[Line2D] = []
+        for part, dashes, name in zip(both, ((0, (4, 1.5)), (0, (1, 1))), ("", "validation"), strict=False):
+            for axes, values, tint, dash, label in (
+                (ax, part.score, theme.ink, (0, ()) if part is curves else dashes, part.score_name),
+                (twin, part.loss, color, dashes, "mean loss"),
+            ):
+                axes.plot(part.epochs, values, color=tint, alpha=0.28, linewidth=1)
+                line = Line2D([], [], color=tint, linewidth=1.8, linestyle=dash, label=name or label)
+                self._lines.append(axes.add_line(line))
+                self._now.append(axes.add_line(Line2D([], [], color=tint, marker="o", markersize=6, clip_on=False)))
+        if validation is not None and np.array_equal(curves.epochs, validation.epochs):
+            for axes, tint, one, other in (
+                (ax, theme.ink, curves.score, validation.score),
+                (twin, color, curves.loss, validation.loss),
+            ):
+                axes.fill_between(curves.epochs, one, other, color=tint, alpha=0.12, linewidth=0)
         ax.legend(
-            handles=[self._accuracy, self._loss],
+            handles=self._lines[:3],
             loc="lower left",
             bbox_to_anchor=(0.0, 1.0),
             ncols=2,
@@ -60,23 +72,44 @@ class CurvesPanel:
             handletextpad=0.5,
             columnspacing=1.2,
         )
-        self.artists: list[Artist] = [self._accuracy, self._loss, *self._now, *spines(ax), *spines(twin)]
+        self.artists: list[Artist] = [*self._lines, *self._now, *spines(ax), *spines(twin)]
 
-    def show(self, now: Curves) -> None:
+    def show(self, now: Curves, validation: Curves | None = None) -> None:
         """Show the curves up to the epoch of `now`, a measure of one frame."""
-        curves, epoch = self._curves, float(now.epochs[0])
-        past = curves.epochs < epoch
-        x = np.append(curves.epochs[past], epoch)
-        for line, dot, values, value in (
-            (self._accuracy, self._now[0], curves.accuracy, now.accuracy[0]),
-            (self._loss, self._now[1], curves.loss, now.loss[0]),
-        ):
-            line.set_data(x, np.append(values[past], value))
-            dot.set_data([epoch], [value])
+        shown = [(self._curves, now)]
+        if self._validation is not None and validation is not None:
+            shown.append((self._validation, validation))
+        for place, (curves, at) in enumerate(shown):
+            epoch = float(at.epochs[0])
+            past = curves.epochs < epoch
+            x = np.append(curves.epochs[past], epoch)
+            for number, values, value in (
+                (2 * place, curves.score, at.score[0]),
+                (2 * place + 1, curves.loss, at.loss[0]),
+            ):
+                self._lines[number].set_data(x, np.append(values[past], value))
+                self._now[number].set_data([epoch], [value])
 
 
-def curves(measure: Curves, ax: Axes, *, epoch: float | None = None, theme: ThemeName = "light") -> list[Artist]:
+def _score_limits(curves: list[Curves]) -> tuple[float, float]:
+    """All of an accuracy's range; of R² what is above -1."""
+    if curves[0].score_name == "accuracy":
+        return 0.0, 1.03
+    scores = np.concatenate([part.score for part in curves])
+    low = float(np.nanmin(scores, initial=0.0, where=np.isfinite(scores)))
+    return max(low, -1.0), 1.03
+
+
+def curves(
+    measure: Curves,
+    ax: Axes,
+    *,
+    validation: Curves | None = None,
+    epoch: float | None = None,
+    theme: ThemeName = "light",
+) -> list[Artist]:
     """Draw accuracy and mean loss up to one epoch, the last by default. Returns the artists."""
-    panel = CurvesPanel(ax, measure, theme=THEMES[theme])
-    panel.show(measure.at(last_epoch(measure.epochs, epoch)))
+    panel = CurvesPanel(ax, measure, theme=THEMES[theme], validation=validation)
+    shown = last_epoch(measure.epochs, epoch)
+    panel.show(measure.at(shown), validation and validation.at(shown))
     return panel.artists

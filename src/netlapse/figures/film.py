@@ -11,7 +11,7 @@ import numpy as np
 
 from .comparison import Comparison
 from .encoders import SUFFIXES, encoder
-from .scenes import FivePanels
+from .scenes import Panels, panels_of
 from .stage import DPI
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ..measures import Limits
     from ..replay import Replay
+    from .panel import Panel
     from .scenes import Scene
     from .theme import ThemeName
 
@@ -32,6 +33,7 @@ def film(
     replay: Replay | Sequence[Replay],
     path: str | Path,
     *,
+    panels: Sequence[str | Panel] | None = None,
     layer: str | None = None,
     epochs: slice | Sequence[float] | None = None,
     fps: float = 15,
@@ -42,14 +44,17 @@ def film(
     theme: ThemeName = "light",
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Make the film of a run (five panels), or of several runs side by side. Returns its path.
+    """Make the film of a run, or of several runs side by side. Returns its path.
 
     Parameters
     ----------
     path
         Where it goes; its suffix says how: .mp4 (H.264, plays everywhere), .gif or .webp.
+    panels
+        What is shown of a run, by name or as members of `netlapse.panels` with options of their own, in the order in
+        which they fill the picture; those of `netlapse.plot` by default.
     layer
-        The 2-unit layer whose feature space is shown; the last one by default.
+        The layer whose feature space is shown; by default the last hidden one of two units, or else the last one.
     epochs
         Some epochs, or a slice of them with both ends included; all by default.
     fps, size, dpi
@@ -61,8 +66,8 @@ def film(
     progress
         Called with the frames done and all frames.
 
-    The same run gives the same frames, byte for byte. Raises ValueError for another suffix, MissingFrame for epochs
-    that were not recorded, Unsupported for networks that these panels cannot show.
+    The same run gives the same frames, byte for byte. Raises ValueError for another suffix or panels of several runs,
+    MissingFrame for epochs that were not recorded, Unsupported for networks that these panels cannot show.
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
@@ -72,11 +77,15 @@ def film(
     chosen = with_between(recorded, between)
     scene: Scene
     if isinstance(replay, Sequence):
+        if panels is not None:
+            raise ValueError(
+                "panels= chooses what is shown of one run; several are shown side by side as `compare` does"
+            )
         size = _even(size or (430 * (len(replay) + 1), 860))
         scene = Comparison(replay, layer=layer, domain=domain, theme=theme, size=size, dpi=dpi)
     else:
         size = _even(size or (1440, 720))
-        scene = FivePanels(replay, layer=layer, domain=domain, theme=theme, size=size, dpi=dpi)
+        scene = Panels(replay, panels_of(replay, panels, layer=layer, domain=domain), theme=theme, size=size, dpi=dpi)
     path.parent.mkdir(parents=True, exist_ok=True)
     with encoder(path, size, fps) as encode:
         for number, frame in enumerate(frames(scene, chosen), start=1):

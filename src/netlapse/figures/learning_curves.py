@@ -44,18 +44,21 @@ class LearningCurves:
         names = {curves.loss_name for curves in self._curves}
         loss = f"mean {names.pop()}" if len(names) == 1 else "mean loss"
         last = max(float(curves.epochs[-1]) for curves in self._curves)
-        for ax, title, label in zip(axes, ("Accuracy", "Mean loss"), ("accuracy on the probe", loss), strict=True):
+        scores = {curves.score_name for curves in self._curves}
+        score = scores.pop() if len(scores) == 1 else "accuracy or R²"
+        titles, labels = (score[:1].upper() + score[1:], "Mean loss"), (f"{score} on the probe", loss)
+        for ax, title, label in zip(axes, titles, labels, strict=True):
             style_axes(ax, colors, title=title, xlabel="epoch", ylabel=label)
             ax.set_xlim(0, last)
         losses = np.concatenate([curves.loss for curves in self._curves])
-        lowest = min(float(curves.accuracy.min()) for curves in self._curves)
+        lowest = max(-1.0, min(float(np.nanmin(curves.score, initial=1.0)) for curves in self._curves))
         axes[0].set_ylim(min(0.45, lowest - 0.02), 1.015)
         axes[1].set_ylim(0, 1.03 * float(np.max(losses[np.isfinite(losses)], initial=1e-9)))
         self.lines: list[list[Line2D]] = []
         for number, (curves, title) in enumerate(zip(self._curves, distinct_titles(replays), strict=True)):
             color, dash = colors.series[number % len(colors.series)], DASHES[number % len(DASHES)]
             pair: list[Line2D] = []
-            for ax, values in zip(axes, (curves.accuracy, curves.loss), strict=True):
+            for ax, values in zip(axes, (curves.score, curves.loss), strict=True):
                 if follow:
                     ax.plot(curves.epochs, values, color=color, alpha=0.25, linewidth=1)
                 line = Line2D(
@@ -74,6 +77,6 @@ class LearningCurves:
             now = exact.at(min(epoch, float(curves.epochs[-1])))
             past = curves.epochs < now.epochs[0]
             x = np.append(curves.epochs[past], now.epochs[0])
-            for line, values, value in zip(pair, (curves.accuracy, curves.loss), (now.accuracy, now.loss), strict=True):
+            for line, values, value in zip(pair, (curves.score, curves.loss), (now.score, now.loss), strict=True):
                 line.set_data(x, np.append(values[past], value))
                 line.set(marker="o", markevery=[len(x) - 1])

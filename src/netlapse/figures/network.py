@@ -13,6 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Polygon
 
 from ..errors import Unsupported
+from ..measures.dense import DenseLayer as DenseLayer
+from ..measures.dense import shown
 from .theme import LABEL, THEMES, TICK, TITLE, Theme, ThemeName
 
 if TYPE_CHECKING:
@@ -22,20 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-MOST_UNITS = 8
 MOST_NUMBERS = 12
 WIDE = 1.9
 """Half the width of a split node, in radii."""
-
-
-@dataclass(frozen=True, eq=False)
-class DenseLayer:
-    """One dense layer: activation(x kernel + bias). `kernel` has a row per input and a column per unit."""
-
-    name: str
-    activation: str
-    kernel: Float[np.ndarray, "input unit"]
-    bias: Float[np.ndarray, " unit"] | None = None
 
 
 @dataclass(frozen=True)
@@ -112,11 +103,6 @@ def paper(ax: Axes, colours: Theme) -> tuple[float, float]:
     width, height = np.array(ax.get_window_extent().size) / figure.dpi
     ax.set(xlim=(0, width), ylim=(0, height), aspect="equal")
     return float(width), float(height)
-
-
-def shown(size: int) -> tuple[int | None, ...]:
-    """The units of a layer that are drawn; None is a gap."""
-    return tuple(range(size)) if size <= MOST_UNITS else (0, 1, 2, 3, None, size - 1)
 
 
 def column(size: int, x: float, half: float, floor: float, ceiling: float) -> Column:

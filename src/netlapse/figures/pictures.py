@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..measures import binary, plane
+from ..measures import plane, task_of
 from .comparison import Comparison
+from .groups import Groups
 from .learning_curves import LearningCurves
-from .panel import CLASS_NAMES
 from .planes import class_legend
-from .scenes import FivePanels
+from .scenes import Panels, panels_of
 from .shapes import Dots
 from .stage import DPI, new_figure
 from .theme import THEMES, style_axes
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from ..measures import Limits
     from ..replay import Replay
+    from .panel import Panel
     from .theme import ThemeName
 
 
@@ -33,19 +34,22 @@ def plot(
     replay: Replay,
     epoch: float | None = None,
     *,
+    panels: Sequence[str | Panel] | None = None,
     layer: str | None = None,
     domain: Limits | None = None,
     theme: ThemeName = "light",
     size: tuple[int, int] = (1440, 720),
     dpi: float = DPI,
 ) -> Figure:
-    """Draw the five panels of a run at one epoch, the last by default.
+    """Draw panels of a run at one epoch, the last by default.
 
+    `panels` are names such as "feature_space", "decision_boundary" and "curves", or members of `netlapse.panels` with
+    options of their own, in the order in which they fill the picture; `layer` and `domain` go to those given by name.
     All scales are those of the whole run, so that pictures of different epochs can be compared. Raises MissingFrame
     for an epoch that was not recorded, Unsupported for networks that these panels cannot show.
     """
     [shown] = replay.recorded_epochs([float(replay.epochs[-1]) if epoch is None else epoch])
-    scene = FivePanels(replay, layer=layer, domain=domain, theme=theme, size=size, dpi=dpi)
+    scene = Panels(replay, panels_of(replay, panels, layer=layer, domain=domain), theme=theme, size=size, dpi=dpi)
     scene.show(float(shown))
     return scene.figure
 
@@ -93,18 +97,21 @@ def data_set(
     targets: ArrayLike,
     ax: Axes,
     *,
-    names: Sequence[str] = CLASS_NAMES,
+    names: Sequence[str] | None = None,
     theme: ThemeName = "light",
     title: str = "Data set",
 ) -> list[Artist]:
-    """Draw the examples of a binary data set of two features. Raises Unsupported for other labels."""
-    points, colors = np.asarray(inputs), THEMES[theme]
-    positive = binary.labels(np.asarray(targets))
+    """Draw the examples of a data set of two features. Raises Unsupported for labels other than 0, 1, ..."""
+    points, labels, colors = np.asarray(inputs), np.asarray(targets), THEMES[theme]
+    classes = max(2, int(labels.max()) + 1)
+    units = 1 if classes == 2 else classes
+    task = task_of(labels, link="sigmoid" if units == 1 else "softmax", units=units, names=names)
+    groups = Groups(task, colors)
     limits = plane.widen(plane.domain(points), 0.05)
     style_axes(ax, colors, title=title, xlabel="input $x_1$", ylabel="input $x_2$")
     ax.set(xlim=limits[0], ylim=limits[1])
-    dots = [Dots(ax, color, label=name) for color, name in zip((colors.negative, colors.positive), names, strict=True)]
-    for part, which in zip(dots, (~positive, positive), strict=True):
-        part.set_positions(points[which])
+    dots = [Dots(ax, color, label=name) for color, name in zip(groups.colors, groups.names, strict=True)]
+    for number, part in enumerate(dots):
+        part.set_positions(points[groups.of_example == number])
     class_legend(ax, dots, colors)
     return list(dots)

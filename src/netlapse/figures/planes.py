@@ -1,137 +1,210 @@
-"""Planes: the feature space of a 2-unit layer, and the plane of two inputs."""
+"""Planes: the feature space of a layer, and a plane of the inputs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import zip_longest
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patches import PathPatch
 from matplotlib.ticker import MaxNLocator
 
-from .panel import CLASS_NAMES, last_epoch, spines
-from .shapes import EMPTY, Dots, broken, edge, regions
-from .theme import LABEL, THEMES, Theme, blend, style_axes
+from .groups import Groups
+from .panel import last_epoch, spines
+from .shapes import EMPTY, Beneath, Dots, Ticker, broken, fitted, text_width
+from .theme import LABEL, THEMES, TICK, TITLE, TITLE_PAD, Theme, blend, style_axes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jaxtyping import Bool, Float
+    from jaxtyping import Float
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from matplotlib.text import Text
 
     from ..measures import DecisionBoundary, FeatureSpace, Limits
     from .theme import ThemeName
 
+# The handle of a legend in times the size of its text, and what an entry takes besides its name in points.
+_HANDLE = 2.0
+_LEGEND_ENTRY = (_HANDLE + 0.1 + 1.0) * LABEL
+
 
 class _Plane:
-    """What both planes share: decision regions with their edge, and the examples as dots."""
+    """What both planes share: regions with their edges, and the examples as dots, in the colours of their groups."""
 
-    def __init__(self, ax: Axes, limits: Limits, theme: Theme, names: Sequence[str]) -> None:
-        self.ax = ax
+    def __init__(self, ax: Axes, limits: Limits, groups: Groups, theme: Theme) -> None:
+        self.ax, self.groups = ax, groups
         ax.set(xlim=limits[0], ylim=limits[1])
         ax.xaxis.set_major_locator(MaxNLocator(5, steps=(1, 2, 5, 10)))
         ax.yaxis.set_major_locator(MaxNLocator(5, steps=(1, 2, 5, 10)))
-        colors = (theme.negative, theme.positive)
-        self.regions = [_patch(ax, color, alpha=0.2, zorder=1.0) for color in colors]
+        self.regions = [_patch(ax, color, alpha=0.2, zorder=1.0) for color in groups.colors]
         self.edge = _patch(ax, "none", edgecolor=theme.ink, linewidth=1.8, zorder=2.5)
         # Each class keeps an outline of the surface's colour, so that it stands out from its own region.
-        self.dots = [Dots(ax, color, label=name) for color, name in zip(colors, names, strict=True)]
-        self.note = _note(ax, theme)
+        self.dots = [Dots(ax, color, label=name) for color, name in zip(groups.colors, groups.names, strict=True)]
+        self.note = diverged_note(ax, theme)
 
-    def show_regions(self, x: np.ndarray, y: np.ndarray, logits: Float[np.ndarray, "row column"]) -> None:
-        for patch, path in zip(self.regions, regions(x, y, logits), strict=True):
+    def show_regions(self, x: np.ndarray, y: np.ndarray, logits: Float[np.ndarray, "row column unit"]) -> None:
+        for patch, path in zip(self.regions, self.groups.regions(x, y, logits), strict=True):
             patch.set_path(path)
-        self.edge.set_path(edge(x, y, logits))
+        self.edge.set_path(self.groups.edges(x, y, logits))
 
-    def show_points(self, points: Float[np.ndarray, "example 2"], positive: Bool[np.ndarray, " example"]) -> None:
-        for dots, which in zip(self.dots, (~positive, positive), strict=True):
-            dots.set_positions(points[which])
+    def show_points(self, points: Float[np.ndarray, "example 2"]) -> None:
+        for number, dots in enumerate(self.dots):
+            dots.set_positions(points[self.groups.of_example == number])
 
-    def show_note(self, values: np.ndarray) -> None:
-        self.note.set_visible(not np.isfinite(values).all())
+    def show_note(self, diverged: bool) -> None:
+        self.note.set_visible(diverged)
 
 
 class FeatureSpacePanel:
-    """The plane of a 2-unit layer: decision regions, the warped input grid, the examples.
+    """The plane of a layer: decision regions, the warped grid of the inputs, the examples.
 
-    The pale regions are exact over the whole plane; the stronger ones mark the part that inputs of the shown domain
-    can reach.
+    The pale regions are exact over the whole plane; the stronger ones, for layers of two units, mark the part that
+    inputs of the shown domain can reach. A projection of a wider layer says in `facts` how faithful it is.
     """
 
     def __init__(
-        self,
-        ax: Axes,
-        space: FeatureSpace,
-        *,
-        theme: Theme,
-        names: Sequence[str] = CLASS_NAMES,
-        title: str = "Feature space",
+        self, ax: Axes, space: FeatureSpace, *, theme: Theme, title: str = "Feature space", facts: Sequence[str] = ()
     ) -> None:
         # torch's Sequential calls its layers "0", "1", ...
         name = f"layer {space.layer}" if space.layer.replace(".", "").isdecimal() else space.layer
-        units = [f"{name}, unit {number}" for number in (1, 2)]
-        style_axes(ax, theme, title=title, xlabel=units[0], ylabel=units[1])
-        self._plane = _Plane(ax, space.limits, theme, names)
-        for patch, color in zip(self._plane.regions, (theme.negative, theme.positive), strict=True):
+        units = len(space.projection.origin)
+        self._plane = _Plane(ax, space.limits, Groups(space.task, theme), theme)
+        style_axes(ax, theme, title=title)
+        _label(ax, theme, *(f"{name}, {axis}" for axis in space.projection.axes))
+        self._foot: Foot | None = None
+        if units > 2:
+            still = [f"{space.projection.method} of {units} units", *facts] if facts else []
+            still += [f"grid: {space.inputs_plane}"] if space.inputs_plane else []
+            self._foot = Foot(ax, still, _now(space.kept[0], space.agreement), theme)
+        for patch, color in zip(self._plane.regions, self._plane.groups.colors, strict=True):
             # Opaque, for it lies at the bottom: a blend over so large an area costs a millisecond.
             patch.set(facecolor=blend(theme.surface, color, 0.13), alpha=None)
-        self._image = [_patch(ax, color, alpha=0.2, zorder=1.5) for color in (theme.negative, theme.positive)]
+        whole = space.image is not None
+        self._image = [_patch(ax, color, alpha=0.2, zorder=1.5) for color in self._plane.groups.colors if whole]
         self._grid = ax.add_line(Line2D([], [], color=theme.ink, alpha=0.55, linewidth=0.6, zorder=2))
         self._border = ax.add_line(Line2D([], [], color=theme.ink, alpha=0.8, linewidth=1.2, zorder=2.1))
         plane = self._plane
         self.artists: list[Artist] = [
             *plane.regions, *self._image, self._grid, self._border, plane.edge, *plane.dots, plane.note, *spines(ax)
         ]  # fmt: skip
+        if self._foot is not None:
+            self.artists += self._foot.artists
 
     @property
     def dots(self) -> list[Dots]:
-        """The examples, by class."""
+        """The examples, by group."""
         return self._plane.dots
 
     def show(self, space: FeatureSpace) -> None:
         """Show the feature space at its one frame."""
-        self._plane.show_regions(space.x, space.y, space.plane_logits[0])
-        self._plane.show_points(space.points[0], space.positive)
-        self._plane.show_note(space.points)
-        if space.image is not None and space.image_logits is not None and space.lines is not None:
-            places = np.where(np.isfinite(space.image[0]), space.image[0], 0)
-            logits = np.where(np.isfinite(space.image[0]).all(axis=-1), space.image_logits[0], np.nan)
-            for patch, path in zip(self._image, regions(places[..., 0], places[..., 1], logits), strict=True):
-                patch.set_path(path)
+        if space.plane_logits is not None:
+            self._plane.show_regions(space.x, space.y, space.plane_logits[0])
+        self._plane.show_points(space.points[0])
+        self._plane.show_note(not np.isfinite(space.points).all())
+        if self._foot is not None:
+            diverged = not np.isfinite(space.points).all()
+            self._foot.show(["this epoch: not a number"] if diverged else _now(space.kept[0], space.agreement))
+        if space.lines is not None:
             lines = space.lines[0]
             half = len(lines) // 2
             self._grid.set_data(*broken(lines).T)
             self._border.set_data(*broken(lines[[0, half - 1, half, -1]]).T)
+        if space.image is not None and space.image_logits is not None:
+            places = np.where(np.isfinite(space.image[0]), space.image[0], 0)
+            logits = np.where(np.isfinite(space.image[0]).all(axis=-1)[..., None], space.image_logits[0], np.nan)
+            found = self._plane.groups.regions(places[..., 0], places[..., 1], logits)
+            for patch, path in zip(self._image, found, strict=True):
+                patch.set_path(path)
 
 
 class DecisionBoundaryPanel:
-    """The plane of the two inputs: decision regions, their edge, the examples."""
+    """The plane of two inputs, or a plane through more: decision regions, their edges, the examples."""
 
-    def __init__(
-        self,
-        ax: Axes,
-        boundary: DecisionBoundary,
-        *,
-        theme: Theme,
-        names: Sequence[str] = CLASS_NAMES,
-        title: str = "Decision boundary",
-    ) -> None:
-        style_axes(ax, theme, title=title, xlabel="input $x_1$", ylabel="input $x_2$")
-        self._plane = plane = _Plane(ax, boundary.limits, theme, names)
-        plane.show_points(boundary.inputs, boundary.positive)
+    def __init__(self, ax: Axes, boundary: DecisionBoundary, *, theme: Theme, title: str = "Decision boundary") -> None:
+        style_axes(ax, theme, title=title)
+        wide = len(boundary.projection.origin) > 2
+        axes = boundary.projection.axes if wide else ("input $x_1$", "input $x_2$")
+        _label(ax, theme, *axes)
+        self._plane = plane = _Plane(ax, boundary.limits, Groups(boundary.task, theme), theme)
+        plane.show_points(boundary.points)
         self.artists: list[Artist] = [*plane.regions, plane.edge, *plane.dots, plane.note, *spines(ax)]
+        self._foot: Foot | None = None
+        if wide:
+            still = f"{boundary.projection.method} of {len(boundary.projection.origin)} inputs"
+            self._foot = Foot(ax, [still], _now(None, boundary.agreement), theme)
+            self.artists += self._foot.artists
 
     @property
     def dots(self) -> list[Dots]:
-        """The examples, by class."""
+        """The examples, by group."""
         return self._plane.dots
 
     def show(self, boundary: DecisionBoundary) -> None:
         """Show the boundary at its one frame."""
-        self._plane.show_regions(boundary.x, boundary.y, boundary.grid_logits[0])
-        self._plane.show_note(boundary.logits)
+        self._plane.show_regions(boundary.x, boundary.y, boundary.plane_logits[0])
+        self._plane.show_note(bool(np.isnan(boundary.plane_logits).any()))
+        if self._foot is not None:
+            diverged = np.isnan(boundary.plane_logits).any()
+            self._foot.show(["this epoch: not a number"] if diverged else _now(None, boundary.agreement))
+
+
+class Foot:
+    """Small print below the label of the horizontal axis, in as many lines as the width of the Axes asks for.
+
+    What is `still` stays; what is said `now` changes with the epoch.
+    """
+
+    def __init__(self, ax: Axes, still: Sequence[str], now: Sequence[str], theme: Theme) -> None:
+        # The layout comes later; before it, Axes are a little narrower than after.
+        self._room = ax.bbox.width * 72 / cast("Figure", ax.figure).dpi
+        label, before, after = ax.xaxis.label, _wrapped(still, self._room), _wrapped(now, self._room)
+        count = len(before) + len(after)
+        # Empty lines of the label itself, so that the layout makes room.
+        label.set_text("\n".join([label.get_text(), *[" "] * count]))
+        label.set_linespacing(1.2)
+        rows = [
+            Ticker(0, 3.5 + 1.35 * TICK * up, transform=Beneath(label), size=TICK, color=theme.muted, align="center")
+            for up in reversed(range(count))
+        ]
+        for row, text in zip(rows, before, strict=False):
+            row.set_text(text)
+        for row in rows:
+            ax.add_artist(row)
+            row.set_clip_on(False)
+        self.artists = rows[len(before) :]
+
+    def show(self, now: Sequence[str]) -> None:
+        """Change what is said now."""
+        for row, text in zip_longest(self.artists, _wrapped(now, self._room)[: len(self.artists)], fillvalue=""):
+            cast("Ticker", row).set_text(text)
+
+
+def _wrapped(parts: Sequence[str], room: float) -> list[str]:
+    """The parts in lines of at most so many points, where a part is not longer by itself."""
+    lines: list[str] = []
+    for part in parts:
+        longer = f"{lines[-1]} \N{MIDDLE DOT} {part}" if lines else ""
+        if lines and text_width(longer, TICK) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(fitted(part, room))
+    return lines
+
+
+def _now(kept: float | None, agreement: Float[np.ndarray, " frame"] | None) -> list[str]:
+    """What is to be said of a projection at one epoch."""
+    parts = [] if kept is None else [f"{kept:.0%} of variance" if np.isfinite(kept) else "no variance"]
+    parts += [] if agreement is None else [f"regions right for {agreement[0]:.0%}"]
+    return [f"this epoch: {parts[0]}", *parts[1:]] if parts else []
+
+
+def _label(ax: Axes, theme: Theme, across: str, up: str) -> None:
+    ax.set_xlabel(across, fontsize=LABEL, color=theme.ink)
+    ax.set_ylabel(up, fontsize=LABEL, color=theme.ink)
 
 
 def feature_space(
@@ -169,29 +242,30 @@ def decision_boundary(
 
 
 def class_legend(ax: Axes, dots: Sequence[Dots], theme: Theme) -> None:
-    """Name the classes above the right end of the Axes."""
+    """Name the groups of examples: a few above the Axes, at the right of the title or below it; many beside them."""
+    names = [str(patch.get_label()) for patch in dots]
     handles = [
-        Line2D(
-            [],
-            [],
-            linestyle="",
-            marker="o",
-            markersize=7,
-            color=patch.get_facecolor(),
-            label=str(patch.get_label()),
-        )
-        for patch in dots
+        Line2D([], [], linestyle="", marker="o", markersize=7, color=patch.get_facecolor(), label=name)
+        for patch, name in zip(dots, names, strict=True)
     ]
+    beside = len(dots) > 3 or sum(map(len, names)) > 30
+    # The layout will change the width only a little.
+    room = ax.bbox.width * 72 / ax.figure.dpi - text_width(f"{ax.get_title(loc='left')} ", TITLE)
+    below = not beside and sum(text_width(name, LABEL) + _LEGEND_ENTRY for name in names) - LABEL > room
+    if below:
+        ax.set_title(ax.get_title(loc="left"), loc="left", fontsize=TITLE, color=theme.ink, pad=TITLE_PAD + 1.3 * LABEL)
+    loc, anchor = ("lower right", (1.0, 1.0)) if not below else ("lower left", (0.0, 1.0))
     ax.legend(
         handles=handles,
-        loc="lower right",
-        bbox_to_anchor=(1.0, 1.0),
-        ncols=2,
+        loc="center left" if beside else loc,
+        bbox_to_anchor=(1.0, 0.5) if beside else anchor,
+        ncols=1 if beside else len(dots),
         frameon=False,
         fontsize=LABEL,
         labelcolor=theme.ink,
         borderpad=0.1,
-        borderaxespad=0.35,
+        borderaxespad=0.35 if not below else 0.1,
+        handlelength=_HANDLE,
         handletextpad=0.1,
         columnspacing=1.0,
     )
@@ -212,7 +286,7 @@ def _patch(
     return patch
 
 
-def _note(ax: Axes, theme: Theme) -> Text:
+def diverged_note(ax: Axes, theme: Theme) -> Text:
     return ax.text(
         0.5,
         0.5,

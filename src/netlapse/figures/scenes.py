@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Protocol
 
-from .blocks import CURVE_FRAMES, Blocks, overview, space_blocks
-from .curves import CurvesPanel
-from .histograms import LossPanel, ProbabilityPanel, largest_loss
-from .planes import FeatureSpacePanel, class_legend
-from .stage import DPI, Clock, describe, new_figure, two_unit_layer
+from ..errors import Unsupported
+from ..measures import Classes, Quantities
+from .layout import arrange
+from .panels import BY_NAME
+from .stage import DPI, Clock, describe, new_figure
 from .theme import THEMES, ThemeName
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from jaxtyping import Float
     from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
-    from ..measures import Limits
     from ..replay import Replay
+    from .panel import Drawn, Panel
 
 
 class Scene(Protocol):
@@ -33,71 +36,77 @@ class Scene(Protocol):
         ...
 
 
-class FivePanels:
-    """The feature space, the probabilities of either class, accuracy and loss, the loss of every case."""
+def usual(replay: Replay) -> tuple[str, ...]:
+    """The panels that are shown unless others are asked for: those that suit the run's task."""
+    try:
+        task = replay.task()
+    except Unsupported:  # an output with places, or of an unknown meaning
+        return ("token_losses", "weights")
+    space = "feature_space" if any(layer.units for layer in replay.layers[:-1]) else "decision_boundary"
+    chances = "predictions" if isinstance(task, Quantities) else "class_probabilities"
+    if isinstance(task, Classes) and task.link == "identity":
+        chances = "confusion"
+    return (space, chances, "curves", "sample_losses")
+
+
+class Panels:
+    """Panels of one run, laid out by their spans, under a heading with the epoch."""
 
     def __init__(
         self,
         replay: Replay,
+        panels: Sequence[Panel] | None = None,
         *,
-        layer: str | None = None,
-        domain: Limits | None = None,
         theme: ThemeName = "light",
         size: tuple[int, int] = (1440, 720),
         dpi: float = DPI,
     ) -> None:
         colors = THEMES[theme]
-        layer = layer or two_unit_layer(replay)
+        panels = panels_of(replay, None) if panels is None else panels
         self.epochs = replay.epochs
-        few = overview(self.epochs)
-        self._space = space_blocks(replay, layer, domain)
-        self._probabilities = Blocks(replay.class_probabilities, self.epochs)
-        losses = replay.sample_losses(few)
-        self._losses = Blocks(replay.sample_losses, self.epochs, known=losses)
-        first = float(self.epochs[0])
-
         self.figure = new_figure(size, dpi, colors)
-        grid = self.figure.add_gridspec(2, 4, width_ratios=(1, 1, 1, 1))
-        names = replay.class_names
-        self._space_panel = FeatureSpacePanel(
-            self.figure.add_subplot(grid[:, :2]), self._space.at(first), theme=colors, names=names
-        )
-        class_legend(self.figure.axes[0], self._space_panel.dots, colors)
-        probabilities = self._probabilities.at(first)
-        self._probability_panels = [
-            ProbabilityPanel(
-                self.figure.add_subplot(grid[row, 2]),
-                probabilities,
-                positive=bool(row),
-                theme=colors,
-                names=names,
-            )
-            for row in (0, 1)
+        layout = arrange([panel.span for panel in panels], size[0] / size[1])
+        grid = self.figure.add_gridspec(layout.rows, layout.columns)
+        self.drawn: list[Drawn] = [
+            panel.draw(replay, grid[place], colors) for panel, place in zip(panels, layout.places, strict=True)
         ]
-        whole = replay.curves(overview(self.epochs, CURVE_FRAMES))
-        self._curves = Blocks(replay.curves, self.epochs, known=whole)
-        self._curves_panel = CurvesPanel(self.figure.add_subplot(grid[0, 3]), whole, theme=colors)
-        self._loss_panel = LossPanel(
-            self.figure.add_subplot(grid[1, 3]),
-            self._losses.at(first),
-            largest=largest_loss(losses),
-            theme=colors,
-        )
         self._clock = Clock(self.figure, describe(replay), self.epochs, colors)
         self.artists: list[Artist] = [
-            *self._space_panel.artists,
-            *(artist for panel in self._probability_panels for artist in panel.artists),
-            *self._curves_panel.artists,
-            *self._loss_panel.artists,
+            *(artist for drawn in self.drawn for artist in drawn.artists),
             *self._clock.artists,
         ]
 
     def show(self, epoch: float) -> None:
         """Move every panel to this epoch."""
-        self._space_panel.show(self._space.at(epoch))
-        probabilities = self._probabilities.at(epoch)
-        for panel in self._probability_panels:
-            panel.show(probabilities)
-        self._curves_panel.show(self._curves.at(epoch))
-        self._loss_panel.show(self._losses.at(epoch))
+        for drawn in self.drawn:
+            drawn.show(epoch)
         self._clock.show(epoch)
+
+
+def panels_of(replay: Replay, wanted: Sequence[str | Panel] | None, **options: object) -> list[Panel]:
+    """Panels given by name or as they are; the usual ones of the run for None.
+
+    Options that are not None go to the panels given by name that have them. Raises ValueError for a name that no panel
+    has, or an option that none of them takes.
+    """
+    wanted = usual(replay) if wanted is None else wanted
+    if not wanted:
+        raise ValueError(f"panels is empty; choose some of {', '.join(BY_NAME)}")
+    unknown = [name for name in wanted if isinstance(name, str) and name not in BY_NAME]
+    if unknown:
+        raise ValueError(f"there is no panel {unknown[0]!r}; there are {', '.join(BY_NAME)}")
+    options = {key: value for key, value in options.items() if value is not None}
+    taken = {key: {name for name in BY_NAME if key in _options_of(name)} for key in options}
+    for key, names in taken.items():
+        if not names & {name for name in wanted if isinstance(name, str)}:
+            raise ValueError(f"none of these panels takes {key}=; {', '.join(sorted(names)) or 'no panel'} would")
+    return [
+        BY_NAME[one](**{key: value for key, value in options.items() if one in taken[key]})
+        if isinstance(one, str)
+        else one
+        for one in wanted
+    ]
+
+
+def _options_of(name: str) -> set[str]:
+    return {field.name for field in fields(BY_NAME[name])}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import contourpy
 import numpy as np
@@ -13,10 +13,14 @@ from matplotlib.path import Path
 from matplotlib.textpath import TextPath, text_to_path
 from matplotlib.transforms import IdentityTransform
 
+from .theme import TICK
+
 if TYPE_CHECKING:
     from jaxtyping import Float
     from matplotlib.axes import Axes
     from matplotlib.backend_bases import RendererBase
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
     from matplotlib.transforms import Transform
     from numpy.typing import NDArray
 
@@ -61,11 +65,24 @@ def _codes(discs: int) -> NDArray[Any]:
     return np.tile(np.array([Path.MOVETO, *[Path.LINETO] * (_CORNERS - 1), Path.CLOSEPOLY], Path.code_type), discs)
 
 
+class Beneath:
+    """A place at the foot of a text, wherever that is: below a label that the layout moves."""
+
+    def __init__(self, text: Text) -> None:
+        self._text = text
+
+    def transform(self, offset: tuple[float, float]) -> tuple[float, float]:
+        """The middle of the text's lower edge, and `offset` points from there, on the canvas."""
+        box = self._text.get_window_extent()
+        scale = cast("Figure", self._text.figure).dpi / 72
+        return (box.x0 + box.x1) / 2 + scale * offset[0], box.y0 + scale * offset[1]
+
+
 class Ticker(PathPatch):
     """Text that changes with every frame, drawn as the outlines of its characters.
 
     Setting and hinting a new text costs Agg a millisecond; these outlines are found once per character.
-    `x` and `y` place the end (or, with align "left", the beginning) of its baseline.
+    `x` and `y` place the end of its baseline, or what `align` says.
     """
 
     def __init__(
@@ -73,10 +90,10 @@ class Ticker(PathPatch):
         x: float,
         y: float,
         *,
-        transform: Transform,
+        transform: Transform | Beneath,
         size: float,
         color: str,
-        align: Literal["left", "right"] = "right",
+        align: Literal["left", "center", "right"] = "right",
     ) -> None:
         super().__init__(EMPTY, facecolor=color, linewidth=0, transform=IdentityTransform(), zorder=6)
         self._place, self._anchor, self._align = transform, (x, y), align
@@ -99,13 +116,14 @@ class Ticker(PathPatch):
         if not glyphs:
             return
         ends = np.cumsum([width for *_, width in glyphs])
-        starts = ends - [width for *_, width in glyphs] - (ends[-1] if self._align == "right" else 0)
+        before = {"left": 0.0, "center": ends[-1] / 2, "right": ends[-1]}[self._align]
+        starts = ends - [width for *_, width in glyphs] - before
         outlines = np.concatenate(
             [points + np.array([start, 0.0]) for (points, _, _), start in zip(glyphs, starts, strict=True)]
         )
         codes = np.concatenate([codes for _, codes, _ in glyphs])
         anchor = self._place.transform(self._anchor)
-        self.set_path(Path(anchor + renderer.points_to_pixels(1.0) * outlines, codes))
+        self.set_path(Path(np.asarray(anchor) + renderer.points_to_pixels(1.0) * outlines, codes))
         super().draw(renderer)
 
 
@@ -113,6 +131,13 @@ def text_width(text: str, size: float) -> float:
     """How wide a text of this size is, in points."""
     width, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(size=size), ismath=False)
     return width
+
+
+def fitted(text: str, room: float, size: float = TICK) -> str:
+    """The text, cut at its end to a width of so many points."""
+    while len(text) > 1 and text_width(text, size) > room:
+        text = text.rstrip("\N{HORIZONTAL ELLIPSIS}")[:-1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
+    return text
 
 
 @lru_cache(maxsize=512)
@@ -129,16 +154,17 @@ def regions(x: NDArray[Any], y: NDArray[Any], z: NDArray[Any]) -> tuple[Path, Pa
     """Where z is below and where it is above 0, on a rectangular or a warped grid. NaN is neither."""
     generator = contourpy.contour_generator(x, y, z, fill_type=contourpy.FillType.ChunkCombinedCode)
     below, above = generator.filled(-np.inf, 0.0), generator.filled(0.0, np.inf)
-    return _path(below), _path(above)
+    return path_of(below), path_of(above)
 
 
 def edge(x: NDArray[Any], y: NDArray[Any], z: NDArray[Any]) -> Path:
     """Where z is 0."""
     generator = contourpy.contour_generator(x, y, z, line_type=contourpy.LineType.ChunkCombinedCode)
-    return _path(generator.lines(0.0))
+    return path_of(generator.lines(0.0))
 
 
-def _path(chunks: Any) -> Path:
+def path_of(chunks: Any) -> Path:
+    """Contours in one chunk, with codes, as one path."""
     (points,), (codes,) = chunks
     return EMPTY if points is None else Path(points, codes)
 

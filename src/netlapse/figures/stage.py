@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.transforms import Bbox
 
-from ..errors import Unsupported
 from .shapes import Ticker, text_width
 
 if TYPE_CHECKING:
@@ -25,12 +25,25 @@ DPI = 120
 _HEADING = 14.0
 
 
+class Layout(ConstrainedLayoutEngine):
+    """Constrained layout whose places are the same, to the bit, each time that the same picture is laid out."""
+
+    def execute(self, fig: Figure) -> None:
+        """Lay out the figure."""
+        super().execute(fig)
+        # The solver takes its constraints in the order of their addresses, and so differs in the last bits.
+        for ax in cast("list[Any]", fig.axes):
+            for original in (False, True):
+                corners: Float[np.ndarray, "2 2"] = ax.get_position(original).get_points()
+                ax._set_position(Bbox(corners.round(9)), which="original" if original else "active")
+
+
 def new_figure(size: tuple[int, int], dpi: float, theme: Theme, *, heading: bool = True) -> Figure:
     """An empty figure of `size` pixels (width, height), with room for a heading."""
     figure = Figure(figsize=(size[0] / dpi, size[1] / dpi), dpi=dpi, facecolor=theme.surface)
     FigureCanvasAgg(figure)
     top = 1 - 0.42 * dpi / size[1] if heading else 1.0
-    figure.set_layout_engine(ConstrainedLayoutEngine(rect=(0.004, 0.006, 0.988, top - 0.01), w_pad=0.06, h_pad=0.06))
+    figure.set_layout_engine(Layout(rect=(0.004, 0.006, 0.988, top - 0.01), w_pad=0.06, h_pad=0.06))
     return figure
 
 
@@ -97,12 +110,3 @@ def distinct_titles(replays: Sequence[Replay]) -> list[str]:
     if len(main) == 1:
         return [f"{main[0].replace('_', ' ')}: {replay.hyperparameters.get(main[0])}" for replay in replays]
     return [replay.name for replay in replays]
-
-
-def two_unit_layer(replay: Replay) -> str:
-    """The last layer of two units before the output. Raises Unsupported if there is none."""
-    found = [layer.name for layer in replay.layers[:-1] if layer.units == 2]
-    if not found:
-        layers = ", ".join(f"{layer.name} ({layer.units} units)" for layer in replay.layers)
-        raise Unsupported(f"run {replay.name!r} has no hidden layer of two units to draw; its layers are {layers}")
-    return found[-1]

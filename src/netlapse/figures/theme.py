@@ -17,8 +17,8 @@ ThemeName = Literal["light", "dark"]
 class Theme:
     """One set of colours.
 
-    `negative`, `positive` and `wrong` keep a distance that protanopes, deuteranopes and tritanopes can see;
-    what is wrong is hatched as well, so that colour never speaks alone.
+    `classes` (the first two are `negative` and `positive`) and `wrong` keep a distance that protanopes, deuteranopes
+    and tritanopes can see; what is wrong is hatched as well, so that colour never speaks alone.
     """
 
     surface: str
@@ -28,6 +28,19 @@ class Theme:
     negative: str = "#0072B2"
     positive: str = "#E69F00"
     wrong: str = "#C2185B"
+    # Found by search: the least distance between any two, as seen by anybody, is as large as could be.
+    classes: tuple[str, ...] = (
+        "#0072B2",
+        "#E69F00",
+        "#00DB9E",
+        "#614900",
+        "#AAC2FF",
+        "#AA9249",
+        "#3D00F3",
+        "#6D00B6",
+        "#9E6DFF",
+        "#790C6D",
+    )
     # Runs side by side on one pair of axes: after Okabe and Ito (2008), each with a dash pattern of its own.
     series: tuple[str, ...] = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 
@@ -41,6 +54,18 @@ DARK = Theme(
     negative="#4FA8DC",
     positive="#F0B429",
     wrong="#FF5C9A",
+    classes=(
+        "#4FA8DC",
+        "#F0B429",
+        "#C200FF",
+        "#AAB661",
+        "#61FFB6",
+        "#498649",
+        "#927900",
+        "#AAFF79",
+        "#FFF300",
+        "#CEDBFF",
+    ),
     series=("#4FA8DC", "#FF8A4C", "#3CC79B", "#E39AC6", "#8FD3FF", "#F0B429"),
 )
 THEMES: dict[str, Theme] = {"light": LIGHT, "dark": DARK}
