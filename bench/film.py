@@ -14,8 +14,9 @@ from .measure import fresh, machine, row
 
 import netlapse  # isort: skip
 from netlapse import demo
-from netlapse.figures import FivePanels
+from netlapse.figures import Panels
 from netlapse.figures.film import frames
+from netlapse.figures.scenes import panels_of
 
 # The first film of a process also waits for what is compiled once; the others do as soon as a network is known.
 COLD = """
@@ -50,11 +51,11 @@ def main(repeats: int) -> None:
             start = time.perf_counter()
             netlapse.film(replay, out, domain=demo.DOMAIN)
             whole.append(151 / (time.perf_counter() - start))
-            scene = FivePanels(replay, domain=demo.DOMAIN)
+            scene = Panels(replay, panels_of(replay, None, domain=demo.DOMAIN))
             start = time.perf_counter()
             count = sum(1 for _ in frames(scene, replay.epochs.tolist()))
             drawing.append(count / (time.perf_counter() - start))
-            scene = FivePanels(replay, domain=demo.DOMAIN)
+            scene = Panels(replay, panels_of(replay, None, domain=demo.DOMAIN))
             start = time.perf_counter()
             for epoch in (10, 50, 90, 130):  # as FuncAnimation does: everything anew for every frame
                 scene.show(epoch)
