@@ -120,5 +120,13 @@ def test_panels_are_chosen_by_name(small_run, tmp_path, monkeypatch):
     assert "wrote two.png" in run("plot", small_run, "-o", "two.png", "--panels", "weights, curves").output
     with pytest.raises(ValueError, match="there is no panel 'weigths'; there are feature_space, "):
         run("plot", small_run, "--panels", "weigths")
-    with pytest.raises(ValueError, match="panels= chooses what is shown of one run"):
-        run("film", small_run, small_run, "-o", "f.gif", "--panels", "weights")
+    run("compare", small_run, small_run, "-o", "rows.png", "--panels", "weights,curves")
+    with Image.open(tmp_path / "rows.png") as image:
+        assert image.size == (860, 860)
+    run("compare", small_run, "-o", "bare.png", "--panels", "weights", "--no-curves")
+    with Image.open(tmp_path / "bare.png") as image:
+        assert image.size == (430, 490)
+    small = ("--size", "480x300", "--dpi", 40, "--epochs", ":1")
+    run("film", small_run, small_run, "-o", "f.gif", "--panels", "weights,feature_space", "--no-curves", *small)
+    with Image.open(tmp_path / "f.gif") as image:
+        assert image.n_frames == 2

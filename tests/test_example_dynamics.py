@@ -16,6 +16,8 @@ import netlapse
 from netlapse import figures, measures
 from netlapse.errors import MissingFrame, Unsupported
 from netlapse.figures.learning_order import _barcode as barcode
+from netlapse.figures.stage import DPI, new_figure
+from netlapse.figures.theme import LIGHT
 from tests.test_figures import assert_legible, axes
 
 # The function of this name hides the module.
@@ -317,6 +319,32 @@ def test_the_barcode_shows_who_was_wrong_when():
     for k, curve in enumerate(above.lines[:CLASSES]):
         own = found.for_good[found.labels == k]
         np.testing.assert_allclose(curve.get_ydata(), [(own <= epoch).mean() for epoch in found.epochs])
+
+
+@pytest.mark.parametrize("size", [(480, 360), (720, 540), (1440, 720)])
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (list("abcde"), 5),
+        (["apple", "banana", "a long class name", "another long class name", "elephant", "fig"], 6),
+        ([f"class {k}" for k in range(9)], 2),
+    ],
+)
+def test_classes_are_named_above_the_curves(names, shown, size):
+    found = dynamics(*logits_and_targets(frames=20, examples=400, classes=len(names)))
+    figure = new_figure(size, DPI, LIGHT)
+    grid = figure.add_gridspec(1, 1)[0].subgridspec(2, 1, height_ratios=(2, 3))
+    above, below = figure.add_subplot(grid[0]), figure.add_subplot(grid[1])
+    figures.learning_order(replace(found, class_names=tuple(names)), [above, below])
+    assert assert_legible(figure) > 10
+    assert above.get_title("left") in ("Order of learning: share learnt for good", "Share learnt for good")
+    legend = above.get_legend()
+    assert [text.get_text()[0] for text in legend.get_texts()] == [name[0] for name in names][:shown]
+    box = legend.get_window_extent()
+    assert not box.overlaps(above.bbox)
+    # Above it, and within it from side to side.
+    assert box.y0 > above.bbox.y1
+    assert above.bbox.x0 - 8 < box.x0 < box.x1 < above.bbox.x1 + 8
 
 
 def test_the_barcode_of_uneven_and_of_many_epochs():

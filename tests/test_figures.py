@@ -7,6 +7,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 import netlapse
 from netlapse import figures, measures
@@ -125,8 +126,27 @@ def test_blocks_give_what_the_whole_gives(monkeypatch):
         expected = np.interp(epoch, epochs, epochs**2)
         assert blocks.at(epoch).loss[0] == pytest.approx(expected)
     assert max(map(len, calls)) == 5
+    # The first alone, then blocks of four that share a frame with the next; back alone, and on from there.
+    assert [len(chosen) for chosen in calls] == [1, 5, 5, 3, 2, 5]
     assert overview(epochs, 4) == [0, 6, 14, 20]
     assert overview(epochs) == epochs.tolist()
+
+
+def test_a_single_picture_takes_a_single_frame():
+    epochs, calls = np.arange(300.0), []
+
+    def compute(chosen):
+        calls.append(list(chosen))
+        chosen = np.array(chosen)
+        return measures.Curves(chosen, "", "accuracy", (), np.zeros(0, int), chosen, chosen, chosen[:, None])
+
+    known = compute([0.0, 299.0])
+    blocks = Blocks(compute, epochs, known=known)
+    for epoch in (0.0, 299.0, 150.0, 20.0, 100.25, 299.0):
+        assert blocks.at(epoch).loss[0] == epoch
+    assert calls == [[0, 299], [150], [20], [100, 101]]
+    blocks.at(103.0)
+    assert calls[4:] == [epochs[:257].tolist()]
 
 
 def test_five_panels_show_the_numbers_of_the_run(replay):
@@ -179,7 +199,14 @@ def written(figure):
             ticks = [tick for tick in axis.get_major_ticks() if low - 1e-9 <= tick.get_loc() <= high + 1e-9]
             texts += [label for tick in ticks for label in (tick.label1, tick.label2)]
     texts += figure.findobj(Ticker)
-    return [(t.get_text(), t.get_window_extent()) for t in texts if t.get_visible() and t.get_text().strip()]
+    return [(t.get_text(), box_of(t)) for t in texts if t.get_visible() and t.get_text().strip()]
+
+
+def box_of(text):
+    """Where a text is, without the empty lines at its end that make room for small print."""
+    box, lines = text.get_window_extent(), text.get_text().split("\n")
+    share = len("\n".join(lines).rstrip().split("\n")) / len(lines)
+    return Bbox([[box.x0, box.y1 - share * box.height], [box.x1, box.y1]])
 
 
 def assert_legible(figure):

@@ -135,6 +135,26 @@ def test_a_film_of_several_runs(replay, tmp_path):
     assert len(decode(path)) == 2
 
 
+def test_a_film_of_several_runs_shows_panels_in_rows(replay, tmp_path):
+    rows = ["weights", netlapse.panels.Curves()]
+    path = netlapse.film([replay, replay], tmp_path / "rows.mp4", panels=rows, epochs=[0, 6])
+    first, last = decode(path)
+    assert first.shape == last.shape == (860, 860, 3)
+    assert (first != last).any()
+    scene = figures.Comparison([replay, replay], panels=rows)
+    for epoch, frame in zip([0, 6], (frame.copy() for frame in frames(scene, [0, 6])), strict=True):
+        whole = figures.Comparison([replay, replay], panels=rows)
+        whole.show(epoch)
+        whole.figure.canvas.draw()
+        difference = np.abs(np.asarray(whole.figure.canvas.buffer_rgba()).astype(int) - frame).max(axis=-1)
+        assert (difference > 40).mean() < 0.002
+    with pytest.raises(ValueError, match="curves= are those of several runs"):
+        netlapse.film(replay, tmp_path / "x.mp4", curves=False)
+    with pytest.raises(ValueError, match="none of these panels takes layer="):
+        netlapse.film([replay, replay], tmp_path / "x.mp4", panels=["weights"], layer="hidden")
+    assert not (tmp_path / "x.mp4").exists()
+
+
 def test_errors_come_before_the_work(replay, tmp_path):
     with pytest.raises(ValueError, match=r"suffix '\.avi'; films are made as \.mp4, \.gif, \.webp"):
         netlapse.film(replay, tmp_path / "run.avi")

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 import netlapse
-from netlapse import measures
+from netlapse import figures, measures, panels
 from netlapse.datasets import spirals
 from netlapse.errors import Unsupported
+from netlapse.figures.film import frames
 from netlapse.keras import Recorder
+from tests.test_figures import assert_legible
 
 NEAR = {"rtol": 1e-4, "atol": 1e-4}
 
@@ -72,6 +74,49 @@ def test_other_projections(trained):
         replay.projection("hidden_1", "hidden_2")
     with pytest.raises(Unsupported, match="one of 16 dimensions, but"):
         replay.decision_boundary(inputs=tour(0))
+
+
+@pytest.mark.parametrize("size", [(720, 540), (500, 800), (1440, 720)])
+def test_a_grand_tour_fills_its_area_on_one_scale(trained, size):
+    _, replay, *_ = trained
+    scene = figures.Panels(replay, [panels.GrandTour(stops=2)], size=size)
+    [ax] = scene.figure.axes
+    tour = replay.grand_tour("hidden_2")
+    shown = []
+    for epoch in replay.epochs.tolist():
+        scene.show(epoch)
+        assert assert_legible(scene.figure) > 12
+        width, height = ax.bbox.size
+        (left, right), (bottom, top) = limits = ax.get_xlim(), ax.get_ylim()
+        assert (right - left) / width == pytest.approx((top - bottom) / height)
+        assert ax.bbox.width > scene.figure.bbox.width - 200
+        assert ax.bbox.height > scene.figure.bbox.height - 260
+        points = tour(2 * epoch / 4)(replay.activations("hidden_2", epoch))
+        assert ((left, bottom) < points.min(axis=0)).all()
+        assert ((right, top) > points.max(axis=0)).all()
+        circle = ax.lines[0].get_xdata()
+        assert left < circle.min() < circle.max() < right
+        shown.append(limits)
+    # The same at every epoch, however often they were drawn.
+    assert len(set(shown)) == 1
+    # In one direction there is no more than the margin around all that is drawn at any epoch.
+    places = np.concatenate([tour(epoch / 2)(replay.activations("hidden_2", epoch)) for epoch in replay.epochs])
+    needed = np.ptp(np.concatenate([places, np.stack(ax.lines[0].get_data(), axis=1)]), axis=0)
+    assert (needed / (right - left, top - bottom)).max() == pytest.approx(1 / 1.08)
+
+
+def test_a_film_of_the_grand_tour_shows_what_pictures_show(trained):
+    _, replay, *_ = trained
+
+    def scene():
+        return figures.Panels(replay, [panels.GrandTour(stops=2)], size=(640, 400))
+
+    for epoch, frame in zip([0, 4], (frame.copy() for frame in frames(scene(), [0, 4])), strict=True):
+        whole = scene()
+        whole.show(epoch)
+        whole.figure.canvas.draw()
+        difference = np.abs(np.asarray(whole.figure.canvas.buffer_rgba()).astype(int) - frame).max(axis=-1)
+        assert (difference > 40).mean() < 0.002
 
 
 def test_validation_examples_have_measures_of_their_own(trained):

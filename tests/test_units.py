@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,15 +13,17 @@ import netlapse
 from netlapse import figures, measures, panels
 from netlapse.datasets import moons
 from netlapse.errors import UnknownName, Unsupported
+from netlapse.figures.network import DenseLayer
 from netlapse.figures.shapes import Ticker
-from netlapse.figures.theme import THEMES
+from netlapse.figures.stage import DPI, new_figure
+from netlapse.figures.theme import LIGHT, THEMES
 from netlapse.figures.thumbnails import Thumbnails, signed
 from netlapse.figures.unit import HistogramPanel, MapPanel, WeightsPanel
 from netlapse.figures.unit_grid import WIDEST, EdgesPanel, UnitGridPanel, ranges_of
 from netlapse.figures.unit_life import life_in_words, unit_in_words
 from netlapse.measures import projection as projections
 
-from .test_figures import assert_legible, axes, picture
+from .test_figures import assert_legible, axes, picture, written
 
 KERNELS = [(2, 5), (5, 5), (5, 1)]
 
@@ -73,6 +76,21 @@ def torch_run(data, weights, tmp_path_factory):
             linear[0].weight[0] = np.nan
         recorder.step()
         recorder.epoch()
+    return netlapse.open(path)
+
+
+@pytest.fixture(scope="module")
+def wide_run(keras, tmp_path_factory):
+    """Of 20 inputs, 64 units and 14 classes."""
+    from netlapse.keras import capture
+
+    rng = np.random.default_rng(0)
+    layers = [keras.layers.Dense(64, "relu", name=f"hidden_{k}") for k in (1, 2)]
+    model = keras.Sequential([keras.Input((20,)), *layers, keras.layers.Dense(14, "softmax", name="output")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    probe = rng.normal(size=(200, 20)).astype("float32"), np.arange(200) % 14
+    path = tmp_path_factory.mktemp("units") / "wide"
+    capture(model, path, probe)
     return netlapse.open(path)
 
 
@@ -540,6 +558,67 @@ def test_narrow_panels_are_legible(keras_run, size):
         assert left - 6 < legend.x0 < legend.x1 < right + 6
 
 
+def written_on(ax):
+    """All texts that are drawn on these Axes alone, with their boxes in pixels."""
+    return written(SimpleNamespace(texts=[], axes=[ax], findobj=ax.findobj))
+
+
+def titles(figure):
+    return [ax.get_title("left") for ax in figure.axes if ax.get_title("left")]
+
+
+@pytest.mark.parametrize("size", [(480, 360), (560, 420), (600, 600), (720, 540), (500, 900), (1440, 720)])
+def test_a_unit_is_legible_in_an_area_of_any_size(keras_run, torch_run, wide_run, size):
+    """And laid out at all: matplotlib's warning that there is no room for that is an error here."""
+    for replay, unit in ((keras_run, panels.Unit("hidden_2")), (torch_run, panels.Unit("0")), (wide_run, "unit")):
+        figure = netlapse.plot(replay, panels=[unit], size=size)
+        assert assert_legible(figure) > 12
+        assert titles(figure)[0].endswith("unit 0: relu")
+        shown = len(titles(figure))
+        assert shown == 4 if size == (1440, 720) else shown >= 1
+        assert size != (480, 360) or shown == 1
+        assert all(min(ax.bbox.size) > 40 for ax in figure.axes if ax.get_title("left"))
+
+
+def test_a_unit_is_legible_beside_other_panels(keras_run, wide_run):
+    three = ("feature_space", "curves", "confusion")
+    eight = ("curves", "weights", "activations", "sample_losses") * 2
+    for replay, others, size in (
+        (keras_run, three[:2], (1440, 720)),
+        (keras_run, three, (1440, 720)),
+        (keras_run, eight, (1440, 720)),
+        (wide_run, three, (1440, 720)),
+    ):
+        scene = figures.Panels(replay, [panels.Unit(), *figures.scenes.panels_of(replay, others)], size=size)
+        scene.show(0)
+        scene.figure.canvas.draw()
+        unit = [ax for ax in scene.figure.axes if {*ax.get_children()} & {*scene.drawn[0].artists}]
+        boxes = [(words, box) for ax in unit for words, box in written_on(ax)]
+        assert len(boxes) > 8
+        for number, (words, box) in enumerate(boxes):
+            assert scene.figure.bbox.padded(1).contains(*box.min), words
+            assert scene.figure.bbox.padded(1).contains(*box.max), words
+            assert not any(box.padded(-1.5).overlaps(other) for _, other in boxes[number + 1 :]), words
+
+
+def test_an_area_without_room_for_all_classes_names_some(wide_run):
+    unit = wide_run.unit("hidden_1", 0)
+    ax = axes((4, 2))
+    panel = HistogramPanel(ax, unit, theme=LIGHT, room=(200, 70))
+    assert len(panel._stairs) == 11
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["0", "2", "4", "6", "8", "4 others"]
+
+
+def test_ticks_of_narrow_bars_are_the_ends(keras_run):
+    weights = keras_run.unit_weights("hidden_2", 0)
+    largest = max(np.abs(column).max() for column in (weights.incoming, weights.outgoing, weights.bias))
+    for width, shown in ((200, None), (90, 3), (50, 2), (20, 1)):
+        ax = axes((4, 4))
+        WeightsPanel(ax, weights, theme=LIGHT, room=(width, 200))
+        assert shown is None or len(ax.get_xticks()) == shown
+        assert shown is None or ax.get_xticks()[-1] == pytest.approx(largest, rel=0.05)
+
+
 def test_many_groups_of_examples_share_no_row(keras_run):
     unit = keras_run.unit("hidden_1", 0)
     labels = np.arange(120) % 12
@@ -570,3 +649,34 @@ def test_too_many_layers():
     )
     with pytest.raises(Unsupported, match="has 31 layers; units are drawn of networks of up to 30"):
         figures.unit_grid(maps, axes())
+
+
+def test_thirty_layers_are_legible():
+    sizes = (2, *[10] * 29, 1)
+    names = ("inputs", *(f"hidden_{depth}" for depth in range(1, 30)), "output")
+    units = tuple(measures.shown_units(size) for size in sizes)
+    count = sum(map(len, units))
+    maps = measures.UnitMaps(
+        np.zeros(1), names, (None, *["tanh"] * 29, "sigmoid"), sizes, units, None, None, np.ones((1, count, 1, 1))
+    )
+    ax = new_figure((1440, 720), DPI, LIGHT).add_subplot()
+    figures.unit_grid(maps, ax)
+    assert assert_legible(ax.figure) > 60
+    words = [text.get_text() for text in ax.texts]
+    # A column is too narrow to say how many units are left out, but not that there are some.
+    assert words.count("⋮") == 29
+    assert [word for word in words if word.isdecimal()] == [str(depth) for depth in range(1, 31)]
+
+
+def test_a_diagram_of_more_layers_than_there_is_room_for():
+    def layers(count):
+        return [DenseLayer(f"hidden_{depth}", "tanh", np.ones((3, 3)), np.zeros(3)) for depth in range(count)]
+
+    for count in (4, 9):
+        ax = axes((12, 6))
+        figures.network_diagram(layers(count), ax)
+        assert_legible(ax.figure)
+    with pytest.raises(
+        Unsupported, match=r"of 30 layers with these names needs Axes .. inches wide, and these have 12"
+    ):
+        figures.network_diagram(layers(30), axes((12, 6)))

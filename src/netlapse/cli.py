@@ -57,6 +57,12 @@ Layer = Annotated[str | None, typer.Option(help="Layer whose feature space is dr
 Panels = Annotated[
     str | None, typer.Option(help="Panels to show, such as feature_space,weights,curves.", metavar="NAME,...")
 ]
+Curves = Annotated[
+    bool | None,
+    typer.Option(
+        "--curves/--no-curves", help="Accuracy and loss of several runs at the right; yes unless a row has them."
+    ),
+]
 ThemeOption = Annotated[Theme, typer.Option(help="Colours.")]
 Size = Annotated[str | None, typer.Option(help="Width and height in pixels.", metavar="WxH")]
 Dpi = Annotated[float, typer.Option(help="Pixels per inch; more makes the text larger.")]
@@ -251,7 +257,7 @@ def plot(
         panels=_panels(panels),
         layer=layer,
         theme=theme.value,
-        size=_pixels(size) or (1440, 720),
+        size=_pixels(size),
         dpi=dpi,
     )
     # Named by the folder: the run's own name is what somebody wrote into it, and may lead anywhere.
@@ -272,6 +278,7 @@ def film(
     between: Annotated[int, typer.Option(help="Interpolated frames between every two recorded ones.")] = 0,
     panels: Panels = None,
     layer: Layer = None,
+    curves: Curves = None,
     theme: ThemeOption = Theme.light,
     size: Size = None,
     dpi: Dpi = 120,
@@ -288,6 +295,7 @@ def film(
             out or Path(f"{name}.mp4"),
             panels=_panels(panels),
             layer=layer,
+            curves=curves,
             epochs=_epoch_slice(epochs),
             fps=fps,
             size=_pixels(size),
@@ -304,16 +312,27 @@ def compare(
     paths: RunPaths,
     out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write.")] = Path("compare.png"),
     epoch: Epoch = None,
+    panels: Panels = None,
     layer: Layer = None,
+    curves: Curves = None,
     theme: ThemeOption = Theme.light,
     size: Size = None,
     dpi: Dpi = 120,
 ) -> None:
-    """Draw several runs side by side: feature spaces, decision boundaries, curves."""
+    """Draw several runs side by side, a panel in each row: by default feature spaces and decision boundaries."""
     from .figures import compare as draw
 
-    replays = [_open(path) for path in paths]
-    _wrote(_save(draw(replays, epoch, layer=layer, theme=theme.value, size=_pixels(size), dpi=dpi), out))
+    figure = draw(
+        [_open(path) for path in paths],
+        epoch,
+        panels=_panels(panels),
+        layer=layer,
+        curves=curves,
+        theme=theme.value,
+        size=_pixels(size),
+        dpi=dpi,
+    )
+    _wrote(_save(figure, out))
 
 
 @app.command()

@@ -20,13 +20,16 @@ BLOCK_FRAMES = 256
 BLOCK_BYTES = 16 * 2**20
 # More points than this no curve on a screen can show.
 CURVE_FRAMES = 1000
+# So many frames from one picture to the next are still one way through the run.
+_NEAR = 8
 
 
 class Blocks(Generic[M]):
     """Gives the measure at any epoch; keeps the block computed last.
 
-    Neighbouring blocks share a frame, so that what lies between two frames lies within a block. What is `known`
-    already serves as the one block of a run whose `overview` is all of it.
+    A single picture needs one frame, and a slider jumps: what is asked for first, or far from what was asked for
+    before, is computed alone, and a block of frames only for those who go through the run. Neighbouring blocks share a
+    frame, so that what lies between two frames lies within a block. What is `known` already is not computed again.
     """
 
     def __init__(
@@ -36,16 +39,21 @@ class Blocks(Generic[M]):
         known: M | None = None,
         at_once: int | None = None,
     ) -> None:
-        self._compute, self._epochs, self._at_once = compute, epochs, at_once or BLOCK_FRAMES
+        self._compute, self._epochs, self._known, self._at_once = compute, epochs, known, at_once or BLOCK_FRAMES
         self._block = known if known is not None and len(known.epochs) == len(epochs) else None
+        self._frame = -_NEAR - 1
 
     def at(self, epoch: float) -> M:
         """The measure at one epoch."""
+        if self._known is not None and epoch in self._known.epochs:
+            return self._known.at(epoch)
+        frame = max(int(np.searchsorted(self._epochs, epoch, side="right")) - 1, 0)
+        near, self._frame = 0 <= frame - self._frame <= _NEAR, frame
         block = self._block
         if block is None or not block.epochs[0] <= epoch <= block.epochs[-1]:
-            frame = max(int(np.searchsorted(self._epochs, epoch, side="right")) - 1, 0)
             start = frame // self._at_once * self._at_once
-            block = self._block = self._compute(self._epochs[start : start + self._at_once + 1].tolist())
+            last = start + self._at_once if near else frame + (self._epochs[frame] != epoch)
+            block = self._block = self._compute(self._epochs[start if near else frame : last + 1].tolist())
         return block.at(epoch)
 
 

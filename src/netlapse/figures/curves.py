@@ -43,13 +43,16 @@ class CurvesPanel:
         self._curves, self._validation = curves, validation
         self._lines: list[Line2D] = []
         self._now: list[Line2D] = []
-        for part, dashes, name in zip(both, ((0, (4, 1.5)), (0, (1, 1))), ("", "validation"), strict=False):
+        # What a line shows is named by the axis of its colour; dashes tell two lines apart where there are two.
+        dashed = (0, (4, 1.5)) if validation is None else (0, ())
+        for part, dashes, name in zip(both, (dashed, (0, (1, 1))), ("training", "validation"), strict=False):
             for axes, values, tint, dash, label in (
                 (ax, part.score, theme.ink, (0, ()) if part is curves else dashes, part.score_name),
                 (twin, part.loss, color, dashes, "mean loss"),
             ):
                 axes.plot(part.epochs, values, color=tint, alpha=0.28, linewidth=1)
-                line = Line2D([], [], color=tint, linewidth=1.8, linestyle=dash, label=name or label)
+                text = label if validation is None else name
+                line = Line2D([], [], color=tint, linewidth=1.8, linestyle=dash, label=text)
                 self._lines.append(axes.add_line(line))
                 self._now.append(axes.add_line(Line2D([], [], color=tint, marker="o", markersize=6, clip_on=False)))
         if validation is not None and np.array_equal(curves.epochs, validation.epochs):
@@ -59,7 +62,7 @@ class CurvesPanel:
             ):
                 axes.fill_between(curves.epochs, one, other, color=tint, alpha=0.12, linewidth=0)
         ax.legend(
-            handles=self._lines[:3],
+            handles=self._lines if validation is None else self._lines[::2],
             loc="lower left",
             bbox_to_anchor=(0.0, 1.0),
             ncols=2,

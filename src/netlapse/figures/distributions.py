@@ -11,9 +11,9 @@ from matplotlib.path import Path
 from matplotlib.transforms import offset_copy
 
 from ..measures.distributions import LEVELS
-from .panel import last_epoch, spines
+from .panel import Corner, last_epoch, spines
 from .shapes import EMPTY, Ticker, broken, text_width
-from .theme import THEMES, TICK, TITLE_PAD, Theme, style_axes
+from .theme import THEMES, TICK, Theme, style_axes
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -77,7 +77,7 @@ class ViolinsPanel:
             )
         )
         self._rows = [_row(ax, theme, name, number, layers) for number, name in enumerate(rows)]
-        self._corner = _ticker(ax, (1, 1), TITLE_PAD, theme.wrong, "right")
+        self._corner = Corner(ax, theme)
         self.artists: list[Artist] = [
             self._violins,
             self._zeros,
@@ -114,7 +114,7 @@ class ViolinsPanel:
         notes = [f"{unknown.sum():,} not finite"] if unknown.any() else []
         # The magnitudes nearest to 0 are outside by intent.
         notes += [f"up to {_percent(outside)} outside"] if outside > (0.02 if self._log else 0.001) else []
-        self._corner.set_text(", ".join(notes))
+        self._corner.set_choice(", ".join(notes), *notes[:1], "".join(notes[:1]).removeprefix("up to "))
 
 
 def distributions(

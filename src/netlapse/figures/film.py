@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from ..errors import MissingFrame
 from .comparison import Comparison
 from .encoders import SUFFIXES, encoder
 from .scenes import Panels, panels_of
@@ -35,6 +36,7 @@ def film(
     *,
     panels: Sequence[str | Panel] | None = None,
     layer: str | None = None,
+    curves: bool | None = None,
     epochs: slice | Sequence[float] | None = None,
     fps: float = 15,
     size: tuple[int, int] | None = None,
@@ -52,13 +54,17 @@ def film(
         Where it goes; its suffix says how: .mp4 (H.264, plays everywhere), .gif or .webp.
     panels
         What is shown of a run, by name or as members of `netlapse.panels` with options of their own, in the order in
-        which they fill the picture; those of `netlapse.plot` by default.
+        which they fill the picture; those of `netlapse.plot` by default. Of several runs each is a row, as in
+        `netlapse.compare`, and shares what rows share there.
     layer
         The layer whose feature space is shown; by default the last hidden one of two units, or else the last one.
+    curves
+        Whether accuracy and loss of several runs are at the right, on shared axes: see `netlapse.compare`.
     epochs
         Some epochs, or a slice of them with both ends included; all by default.
     fps, size, dpi
-        Frames per second; width and height in pixels; pixels per inch, which scales the text.
+        Frames per second; width and height in pixels, found from what is shown when None; pixels per inch, which scales
+        the text.
     between
         Frames to put between every two recorded ones. Their values are interpolated, and they say so.
     domain
@@ -66,26 +72,36 @@ def film(
     progress
         Called with the frames done and all frames.
 
-    The same run gives the same frames, byte for byte. Raises ValueError for another suffix or panels of several runs,
-    MissingFrame for epochs that were not recorded, Unsupported for networks that these panels cannot show.
+    The same run gives the same frames, byte for byte. Raises ValueError for another suffix, for panels that there are
+    not, or for options that nothing shown takes; MissingFrame for epochs that were not recorded, by all of several
+    runs; Unsupported, with the run's name, for networks that these panels cannot show.
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{path} has the suffix {path.suffix!r}; films are made as {', '.join(SUFFIXES)}")
     replays = replay if isinstance(replay, Sequence) else [replay]
     recorded = reduce(np.intersect1d, [each.recorded_epochs(epochs) for each in replays])
+    if len(recorded) == 0:
+        raise MissingFrame("the runs have none of these epochs in common; record them with the same `every`")
     chosen = with_between(recorded, between)
     scene: Scene
     if isinstance(replay, Sequence):
-        if panels is not None:
-            raise ValueError(
-                "panels= chooses what is shown of one run; several are shown side by side as `compare` does"
-            )
-        size = _even(size or (430 * (len(replay) + 1), 860))
-        scene = Comparison(replay, layer=layer, domain=domain, theme=theme, size=size, dpi=dpi)
+        scene = Comparison(
+            replay,
+            panels=panels,
+            layer=layer,
+            domain=domain,
+            curves=curves,
+            theme=theme,
+            size=size and _even(size),
+            dpi=dpi,
+        )
     else:
-        size = _even(size or (1440, 720))
-        scene = Panels(replay, panels_of(replay, panels, layer=layer, domain=domain), theme=theme, size=size, dpi=dpi)
+        if curves is not None:
+            raise ValueError("curves= are those of several runs beside each other; of one run, they are a panel")
+        shown = panels_of(replay, panels, layer=layer, domain=domain)
+        scene = Panels(replay, shown, theme=theme, size=size and _even(size), dpi=dpi)
+    size = scene.size
     path.parent.mkdir(parents=True, exist_ok=True)
     with encoder(path, size, fps) as encode:
         for number, frame in enumerate(frames(scene, chosen), start=1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from math import floor, log10
 from typing import TYPE_CHECKING, Any
 
 import contourpy
@@ -10,11 +11,12 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import to_hex
 
-from ..measures.task import Classes, Labels, leads
-from .shapes import EMPTY, edge, path_of, regions
+from ..measures.task import UNNAMED, Classes, Labels, Quantities, leads
+from .shapes import EMPTY, Dots, edge, path_of, regions
 
 if TYPE_CHECKING:
     from jaxtyping import Float
+    from matplotlib.axes import Axes
     from matplotlib.path import Path
     from numpy.typing import NDArray
 
@@ -29,13 +31,14 @@ class Groups:
 
     Each of the classes has a colour of its own, up to as many as the theme has. Of more, those of the most examples
     have one, and all others are one grey group. A quantity is cut into ranges of equal width, from the least
-    to the largest that is wanted of an example, with the colours of a sequential map.
+    to the largest that is wanted of an example, with the colours of a sequential map; `quantity` is its name.
     """
 
     def __init__(self, task: Task, theme: Theme) -> None:
         if isinstance(task, Labels):
             task = task.one()
         self._classes = isinstance(task, Classes)
+        self.quantity = task.names[0] if isinstance(task, Quantities) and task.names != UNNAMED else ""
         if isinstance(task, Classes):
             self._make_classes(task, theme)
         else:
@@ -60,16 +63,24 @@ class Groups:
 
     def _make_ranges(self, values: Float[np.ndarray, " example"], name: str, theme: Theme) -> None:
         low, high = float(values.min()), float(values.max())
-        self._edges = np.linspace(low, high if high > low else low + 1, _LEVELS + 1)[1:-1]
+        width = (high - low or 1.0) / _LEVELS
+        self._edges = low + width * np.arange(1, _LEVELS)
         shades = mpl.colormaps["viridis"](np.linspace(0.02, 0.98, _LEVELS))
         self.colors = tuple(to_hex(shade) for shade in shades)
-        ends = [low, *self._edges.tolist(), high]
-        self.names = tuple(f"{start:.3g} to {stop:.3g}" for start, stop in pairwise(ends))
+        ends = [_rounded(end, width) for end in (low, *self._edges.tolist(), high)]
+        self.names = tuple(f"{start} to {stop}" for start, stop in pairwise(ends))
         self.members = []
         self.of_example = np.digitize(values, self._edges)
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def dots(self, ax: Axes, radius: float = 1.6) -> list[Dots]:
+        """Dots for each group, in the order of the names. Those of the grey group lie beneath the others."""
+        made = [Dots(ax, color, radius=radius, label=name) for color, name in zip(self.colors, self.names, strict=True)]
+        if self.members and len(self.members[-1]) > 1:
+            made[-1].set_zorder(made[-1].get_zorder() - 0.1)
+        return made
 
     def regions(self, x: NDArray[Any], y: NDArray[Any], logits: Float[np.ndarray, "row column unit"]) -> list[Path]:
         """Where each group wins, on a rectangular or a warped grid. Scores that are not numbers are in no region."""
@@ -95,6 +106,13 @@ class Groups:
         if len(self.members) == scores.shape[-1]:
             return scores
         return np.stack([scores[..., classes].max(axis=-1) for classes in self.members], axis=-1)
+
+
+def _rounded(value: float, width: float) -> str:
+    """A number to a tenth of the width of its range, so that what is nearly 0 is written as 0."""
+    digits = max(0, 1 - floor(log10(width)))
+    # Adding 0 takes the sign from -0.
+    return f"{round(value, digits) + 0.0:.{digits}f}" if digits <= 4 and abs(value) < 1e5 else f"{value:.3g}"
 
 
 def _second_of_two(logits: Float[np.ndarray, "row column unit"]) -> Float[np.ndarray, "row column"]:

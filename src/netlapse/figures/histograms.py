@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 from matplotlib.transforms import blended_transform_factory, offset_copy
 
 from ..measures.task import Classes
 from .groups import Groups
-from .panel import Corner, last_epoch, root_scale, shortened, spines
+from .panel import CASES, Corner, last_epoch, root_scale, shortened, spines
 from .shapes import Ticker
 from .theme import THEMES, TICK, Theme, style_axes
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # Room for the counts, in parts of the scale, and the characters of a class' name that there is room for.
 _COUNTS, _LONGEST_NAME = 0.17, 12
+# Of a histogram of losses.
+_BINS = 40
 
 
 class ProbabilityPanel:
@@ -34,9 +36,7 @@ class ProbabilityPanel:
         self._of = of
         cases = int((measure.labels == of).sum())
         names = measure.names
-        style_axes(
-            ax, theme, title=_capital(names[of]) + whose, xlabel=f"P({names[1]})", ylabel="cases (square-root scale)"
-        )
+        style_axes(ax, theme, title=_capital(names[of]) + whose, xlabel=f"P({names[1]})", ylabel=CASES)
         root_scale(ax, cases)
         ax.set_xlim(0, 1)
         ax.axvline(0.5, color=theme.muted, linewidth=1, linestyle=(0, (2, 2)), zorder=0.5)
@@ -67,10 +67,10 @@ class OwnProbabilityPanel:
 
     def __init__(self, ax: Axes, measure: ClassProbabilities, groups: Groups, *, theme: Theme, whose: str = "") -> None:
         self._groups = groups
-        style_axes(ax, theme, title="P(own class)" + whose, xlabel="probability of the own class")
+        style_axes(ax, theme, title="P(own class)" + whose, xlabel="probability")
         rows = len(groups)
         # The counts stand beyond the end of the scale, where no bar comes.
-        ax.set(xlim=(0, 1 + _COUNTS), ylim=(rows, 0), xticks=(0, 0.25, 0.5, 0.75, 1))
+        ax.set(xlim=(0, 1 + _COUNTS), ylim=(rows, 0), xticks=(0, 0.5, 1))
         ax.spines["bottom"].set_bounds(0, 1)
         ax.spines["left"].set_visible(False)
         ax.set_yticks(np.arange(rows) + 0.55, [shortened(name, _LONGEST_NAME) for name in groups.names])
@@ -113,22 +113,24 @@ def _capital(name: str) -> str:
 class LossPanel:
     """Histogram of the loss of every example, the wrong ones stacked on the right ones and hatched.
 
-    The scale ends where all but one example in two hundred lie at every frame; how many lie beyond is written.
+    The scale ends where all but one example in two hundred lie at every frame of `whole`; how many lie beyond is
+    written.
     """
 
-    def __init__(self, ax: Axes, measure: SampleLosses, *, largest: float, theme: Theme, whose: str = "") -> None:
-        self._edges = np.linspace(0, largest, 41)
-        cases = measure.losses.shape[1]
-        style_axes(ax, theme, title="Loss per case" + whose, xlabel=measure.loss, ylabel="cases (square-root scale)")
+    def __init__(self, ax: Axes, whole: SampleLosses, *, theme: Theme, whose: str = "") -> None:
+        largest = largest_loss(whole)
+        self._edges = np.linspace(0, largest, _BINS + 1)
+        cases = whole.losses.shape[1]
+        style_axes(ax, theme, title="Loss per case" + whose, xlabel=whole.loss, ylabel=CASES)
         root_scale(ax, cases)
         ax.set_xlim(0, largest)
         self._right = _stairs(ax, self._edges, theme, theme.line)
         self._wrong = _stairs(ax, self._edges, theme, theme.wrong, hatch=True)
         self._right.set_label("right")
         self._wrong.set_label("wrong")
-        if measure.wrong is not None:
+        if whole.wrong is not None:
             ax.legend(
-                loc="upper right",
+                loc=self._free_corner(whole),
                 frameon=False,
                 fontsize=TICK,
                 labelcolor=theme.ink,
@@ -137,6 +139,13 @@ class LossPanel:
             )
         self._beyond = Corner(ax, theme)
         self.artists: list[Artist] = [self._right, self._wrong, self._beyond, *spines(ax)]
+
+    def _free_corner(self, whole: SampleLosses) -> Literal["upper right", "upper center"]:
+        """Where no bar reaches the legend at any frame, if there is such a place."""
+        right, wrong = whole.histogram(self._edges)
+        high = (right + wrong).max(axis=0) > 0.35 * whole.losses.shape[1]
+        third = _BINS // 3
+        return "upper center" if high[-third:].any() and not high[third:-third].any() else "upper right"
 
     def show(self, measure: SampleLosses) -> None:
         """Show the histogram at its one frame."""
@@ -179,7 +188,7 @@ def sample_losses(
     measure: SampleLosses, ax: Axes, *, epoch: float | None = None, theme: ThemeName = "light"
 ) -> list[Artist]:
     """Draw the losses of all examples at one epoch, the last by default. Returns the artists."""
-    panel = LossPanel(ax, measure, largest=largest_loss(measure), theme=THEMES[theme])
+    panel = LossPanel(ax, measure, theme=THEMES[theme])
     panel.show(measure.at(last_epoch(measure.epochs, epoch)))
     return panel.artists
 

@@ -233,7 +233,7 @@ def _mark(ax: Axes, x: NDArray[Any], y: NDArray[Any], transform: Transform, them
 
 
 def _epochs_label(broken: NDArray[Any]) -> str:
-    return "epoch (\N{MULTIPLICATION X} NaN, \N{INFINITY})" if len(broken) else "epoch"
+    return "epoch (\N{MULTIPLICATION X} NaN)" if len(broken) else "epoch"
 
 
 def _cursor(ax: Axes, theme: Theme) -> Line2D:

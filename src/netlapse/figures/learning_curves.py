@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -16,9 +16,18 @@ if TYPE_CHECKING:
 
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.legend import Legend
 
     from ..replay import Replay
     from .theme import ThemeName
+
+
+_Corner = Literal["lower left", "lower right", "upper left", "upper right"]
+# A longer legend has no room among the curves.
+_MOST_INSIDE = 4
+# Where the others may be, the likeliest first: scores grow and losses fall.
+_OF_SCORES: tuple[_Corner, ...] = ("lower right", "upper left", "upper right", "lower left")
+_OF_LOSSES: tuple[_Corner, ...] = ("upper right", "lower left", "upper left", "lower right")
 
 
 class LearningCurves:
@@ -67,8 +76,12 @@ class LearningCurves:
                 line.set_clip_on(False)
                 pair.append(ax.add_line(line))
             self.lines.append(pair)
-        axes[0].legend(loc="lower right", frameon=False, fontsize=LABEL, labelcolor=colors.ink, handlelength=2.6)
-        axes[1].legend(loc="upper right", frameon=False, fontsize=LABEL, labelcolor=colors.ink, handlelength=2.6)
+        style: dict[str, Any] = {"frameon": False, "fontsize": LABEL, "labelcolor": colors.ink, "handlelength": 2.6}
+        if len(replays) > _MOST_INSIDE:
+            axes[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), **style)
+        else:
+            for ax, corners in zip(axes, (_OF_SCORES, _OF_LOSSES), strict=True):
+                _move_off_curves(ax.legend(loc=corners[0], **style), ax, corners)
         self.artists: list[Artist] = [line for pair in self.lines for line in pair]
 
     def show(self, epoch: float) -> None:
@@ -80,3 +93,15 @@ class LearningCurves:
             for line, values, value in zip(pair, (curves.score, curves.loss), (now.score, now.loss), strict=True):
                 line.set_data(x, np.append(values[past], value))
                 line.set(marker="o", markevery=[len(x) - 1])
+
+
+def _move_off_curves(legend: Legend, ax: Axes, corners: Sequence[_Corner]) -> None:
+    """Move a legend to the corner where it covers the least of the curves, the first one of equal corners."""
+    curves = [line.get_transform().transform_path(line.get_path()) for line in ax.lines]
+
+    def covered(corner: _Corner) -> int:
+        legend.set_loc(corner)
+        box = legend.get_window_extent()
+        return sum(box.count_contains(each.vertices) + each.intersects_bbox(box, filled=False) for each in curves)
+
+    legend.set_loc(min(corners, key=covered))

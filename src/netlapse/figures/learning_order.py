@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -10,8 +11,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from .panel import last_epoch, spines
-from .shapes import Ticker, fitted
-from .theme import DASHES, THEMES, TICK, Theme, blend, style_axes
+from .shapes import Ticker, fitted, text_width
+from .theme import DASHES, THEMES, TICK, TITLE, TITLE_PAD, Theme, blend, style_axes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
     from numpy.typing import NDArray
 
     from ..measures import ExampleDynamics
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 # More rows, or more columns, no screen can tell apart.
 _ROWS, _COLUMNS = 300, 1000
+# The line of a legend in times the size of its text, and what an entry takes besides its name in points.
+_HANDLE = 1.7
+_ENTRY = (_HANDLE + 0.6 + 1.0) * TICK
 
 
 class LearningOrderPanel:
@@ -42,7 +47,7 @@ class LearningOrderPanel:
         edges = _edges(measure.epochs)
         for ax in axes:
             ax.set_xlim(edges[0], edges[-1])
-            ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+            ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         self._draw_classes(above, theme)
         self._draw_barcode(below, edges, theme)
         self._lines = [ax.axvline(edges[-1], color=theme.ink, linewidth=1.2) for ax in axes]
@@ -62,7 +67,9 @@ class LearningOrderPanel:
 
     def _draw_classes(self, ax: Axes, theme: Theme) -> None:
         measure = self._measure
-        style_axes(ax, theme, ylabel="learnt for good")
+        # In low Axes there is no room for a label at the side.
+        title = "Order of learning: share learnt for good"
+        style_axes(ax, theme, title=title if text_width(title, TITLE) < _room(ax) else "Share learnt for good")
         ax.set_ylim(0, 1.03)
         ax.yaxis.set_major_formatter("{x:.0%}")
         ax.tick_params(labelbottom=False)
@@ -73,6 +80,7 @@ class LearningOrderPanel:
             ranked = sorted(shares, key=lambda k: (-(shares[k] >= 0.5).sum(), -shares[k].sum()))
             coloured = [ranked[0], ranked[-1]]
         lines: dict[int, Any] = {}
+        names: dict[int, str] = {}
         for k, share in shares.items():
             place = coloured.index(k) if k in coloured else None
             [lines[k]] = ax.step(
@@ -86,24 +94,14 @@ class LearningOrderPanel:
             )
             if place is not None:
                 when = (" (learnt first)", " (learnt last)")[place] if len(shares) > len(coloured) else ""
-                lines[k].set_label(f"{fitted(measure.class_names[k], 90)}{when}")
-        ax.legend(
-            handles=[lines[k] for k in coloured],
-            loc="lower right",
-            ncols=1 if len(coloured) < 4 else 2,
-            facecolor=theme.surface,
-            edgecolor="none",
-            fontsize=TICK,
-            labelcolor=theme.ink,
-            borderpad=0.2,
-            handlelength=1.7,
-        )
+                names[k] = f"{fitted(measure.class_names[k], 90)}{when}"
+        _name_above(ax, [lines[k] for k in coloured], [names[k] for k in coloured], theme)
 
     def _draw_barcode(self, ax: Axes, edges: Float[np.ndarray, " edge"], theme: Theme) -> None:
         measure = self._measure
         rows = measure.order()
         rows = rows[~measure.right[:, rows].all(axis=0)]
-        style_axes(ax, theme, xlabel="epoch", ylabel=f"{len(rows):,} ever wrong")
+        style_axes(ax, theme, xlabel="epoch")
         wrong_right = (theme.wrong, to_hex(cast("Any", blend(theme.surface, theme.line, 0.4))))
         ax.imshow(
             _barcode(measure, rows),
@@ -115,8 +113,11 @@ class LearningOrderPanel:
             extent=(float(edges[0]), float(edges[-1]), 1, 0),
         )
         ax.set_yticks([])
+        room = 0.8 * _room(ax) - _ENTRY - text_width("100.0% right", TICK)
+        labels = [f"wrong ({len(rows):,} examples ever)", f"wrong ({len(rows):,} ever)"]
+        label = next((label for label in labels if text_width(label, TICK) < room), "wrong")
         ax.legend(
-            handles=[Patch(color=theme.wrong, label="wrong")],
+            handles=[Patch(color=theme.wrong, label=label)],
             loc="lower left",
             bbox_to_anchor=(0.0, 1.0),
             frameon=False,
@@ -138,6 +139,39 @@ def learning_order(
     panel = LearningOrderPanel(axes, measure, theme=THEMES[theme])
     panel.show(last_epoch(measure.epochs, epoch))
     return panel.artists
+
+
+def _room(ax: Axes) -> float:
+    """How wide Axes are, in points. The layout will change it only a little."""
+    return 0.95 * ax.bbox.width * 72 / ax.figure.dpi
+
+
+def _name_above(ax: Axes, lines: Sequence[Line2D], names: Sequence[str], theme: Theme) -> None:
+    """Name lines above their Axes: at the right of the title if there is room, or else below it in up to two rows."""
+    room, widths = _room(ax), [text_width(name, TICK) + _ENTRY for name in names]
+    beside = sum(widths) < room - text_width(ax.get_title(loc="left"), TITLE)
+    columns = len(lines)
+    if not beside:
+        columns = max(int(room / max(widths)), math.ceil(len(lines) / 2))
+        pad = TITLE_PAD + 1.25 * TICK * math.ceil(len(lines) / columns)
+        ax.set_title(ax.get_title(loc="left"), loc="left", fontsize=TITLE, color=theme.ink, pad=pad)
+        names = [fitted(name, room / columns - _ENTRY) for name in names]
+    ax.legend(
+        handles=lines,
+        labels=names,
+        loc="lower right" if beside else "lower left",
+        bbox_to_anchor=(1.0 if beside else 0.0, 1.0),
+        ncols=columns,
+        frameon=False,
+        fontsize=TICK,
+        labelcolor=theme.ink,
+        borderpad=0.1,
+        borderaxespad=0.35,
+        handlelength=_HANDLE,
+        handletextpad=0.6,
+        columnspacing=1.0,
+        labelspacing=0.2,
+    )
 
 
 def _learnt(measure: ExampleDynamics, label: int) -> Float[np.ndarray, " frame"]:

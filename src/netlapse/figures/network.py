@@ -15,6 +15,7 @@ from matplotlib.patches import Circle, Polygon
 from ..errors import Unsupported
 from ..measures.dense import DenseLayer as DenseLayer
 from ..measures.dense import shown
+from .shapes import text_width
 from .theme import LABEL, THEMES, TICK, TITLE, Theme, ThemeName
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 MOST_NUMBERS = 12
 WIDE = 1.9
 """Half the width of a split node, in radii."""
+# How much wider than plain letters bold ones are, and the space between two words.
+_BOLD = 1.25
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,13 @@ def network_diagram(layers: Sequence[DenseLayer], ax: Axes, *, theme: ThemeName 
 
     An edge is as wide as its weight is large, and dashed if that is negative. Up to 12 weights are printed,
     with the biases. Layers of more than 8 units are shortened and say by how many units. Raises Unsupported
-    for kernels that are not matrices or do not follow from one another.
+    for kernels that are not matrices or do not follow from one another, and for more layers than the Axes are wide for.
     """
     _check(layers)
     colours = THEMES[theme]
     width, height = paper(ax, colours)
     sizes = [layers[0].kernel.shape[0], *(layer.kernel.shape[1] for layer in layers)]
+    _check_room(layers, width, len(sizes))
     numbers = sum(layer.kernel.size for layer in layers) <= MOST_NUMBERS
     widest = max(float(np.abs(layer.kernel).max()) for layer in layers) or 1.0
     floor, ceiling, step = 0.4, height - 0.8, width / len(sizes)
@@ -74,7 +78,10 @@ def network_diagram(layers: Sequence[DenseLayer], ax: Axes, *, theme: ThemeName 
     for depth, (layer, (source, target)) in enumerate(zip(layers, pairwise(columns), strict=True), start=1):
         out = "\\hat{y}" if depth == len(layers) else "a"
         count = f"{sizes[depth]} unit{'s' if sizes[depth] > 1 else ''}"
-        artists += _heading(target, ceiling, layer.name, f"{count}, ${out}$ = {layer.activation}($z$)", ax, colours)
+        detail = f"{count}, ${out}$ = {layer.activation}($z$)"
+        if text_width(f"{count}, y = {layer.activation}(z) ", LABEL) > 72 * step:
+            detail = count
+        artists += _heading(target, ceiling, layer.name, detail, ax, colours)
         labels = [[number(weight) for weight in row] for row in layer.kernel] if numbers else None
         artists += edges(layer.kernel, source, target, ax, colours, labels=labels, widest=widest)
         for unit, y in target.nodes:
@@ -237,3 +244,13 @@ def _check(layers: Sequence[DenseLayer]) -> None:
                 f"layer {after.name!r} takes {after.kernel.shape[0]} inputs, but {before.name!r} before it "
                 f"has {before.kernel.shape[1]} units; give the dense layers in order and leave none out"
             )
+
+
+def _check_room(layers: Sequence[DenseLayer], width: float, columns: int) -> None:
+    """Whether the names of the layers, which are bold, fit into so many columns beside one another."""
+    needed = columns * max(_BOLD * text_width(name, TITLE) for name in ("inputs", *(layer.name for layer in layers)))
+    if needed > 72 * width:
+        raise Unsupported(
+            f"a diagram of {len(layers)} layers with these names needs Axes {needed / 72:.0f} inches wide, and these"
+            f" have {width:.1f}; give it wider ones, or draw the panel 'network', for up to 30 layers"
+        )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.backend_bases import RendererBase
     from matplotlib.figure import Figure
     from matplotlib.gridspec import SubplotSpec
+    from matplotlib.text import Text
     from numpy.typing import NDArray
 
     from ..replay import Replay
@@ -107,9 +108,21 @@ def axes_in(area: SubplotSpec) -> Axes:
     return figure_of(area).add_subplot(area)
 
 
-def whose(split: str) -> str:
-    """What a title says of the examples shown: nothing of those of training."""
-    return "" if split == "train" else f", {split}"
+def whose(replay: Replay, split: str, *outputs: str | None) -> str:
+    """What a title says of what is shown: which of several outputs, and the examples unless they are those of training.
+
+    An output of None is the network's first.
+    """
+    names = replay.output_names
+    several = [output or names[0] for output in outputs] if len(names) > 1 else []
+    return "".join(f", {part}" for part in (*several, *([] if split == "train" else [split])))
+
+
+def entitle(ax: Axes, more: str) -> None:
+    """Add to the title of Axes."""
+    # Setting it anew would forget its distance from the Axes.
+    title: Text = cast("Any", ax)._left_title
+    title.set_text(title.get_text() + more)
 
 
 def last_epoch(epochs: Float[np.ndarray, " frame"], epoch: float | None) -> float:
@@ -138,7 +151,9 @@ class Corner(Ticker):
     def draw(self, renderer: RendererBase) -> None:
         """Choose a text for the canvas as it is now, and draw it."""
         ax = cast("Axes", self.axes)
-        room = ax.bbox.width * 72 / cast("Figure", ax.figure).dpi - text_width(f"{ax.get_title(loc='left')}  ", TITLE)
+        title: Text = cast("Any", ax)._left_title
+        beside = ax.bbox.width - title.get_window_extent(renderer).width
+        room = beside * 72 / cast("Figure", ax.figure).dpi - text_width("  ", TITLE)
         self.set_text(next((text for text in self._choice if text_width(text, TICK) <= room), ""))
         super().draw(renderer)
 
@@ -148,12 +163,21 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
 
 
+# What `root_scale` is the scale of.
+CASES = "cases (\N{SQUARE ROOT} scale)"
+
+
 def root_scale(ax: Axes, cases: int) -> None:
     """A height that grows with the square root: one case in a thousand can still be seen."""
     ax.set_yscale("function", functions=(_root, np.square))
     ax.set_ylim(0, cases)
-    ticks = [tick for power in range(8) for tick in (10**power, 3 * 10**power) if 0.009 * cases < tick <= 0.75 * cases]
-    ax.set_yticks([0, *ticks[-4:], cases])
+    # Far enough apart for Axes that are no higher than a few lines of text.
+    apart = 0.15 * cases**0.5
+    ticks = [cases]
+    for tick in (part * 10**power for power in reversed(range(8)) for part in (3, 1)):
+        if ticks[-1] ** 0.5 - tick**0.5 >= apart <= tick**0.5:
+            ticks.append(tick)
+    ax.set_yticks([0, *reversed(ticks)])
     ax.minorticks_off()
 
 

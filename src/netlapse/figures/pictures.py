@@ -12,7 +12,6 @@ from .groups import Groups
 from .learning_curves import LearningCurves
 from .planes import class_legend
 from .scenes import Panels, panels_of
-from .shapes import Dots
 from .stage import DPI, new_figure
 from .theme import THEMES, style_axes
 
@@ -38,13 +37,14 @@ def plot(
     layer: str | None = None,
     domain: Limits | None = None,
     theme: ThemeName = "light",
-    size: tuple[int, int] = (1440, 720),
+    size: tuple[int, int] | None = None,
     dpi: float = DPI,
 ) -> Figure:
     """Draw panels of a run at one epoch, the last by default.
 
     `panels` are names such as "feature_space", "decision_boundary" and "curves", or members of `netlapse.panels` with
     options of their own, in the order in which they fill the picture; `layer` and `domain` go to those given by name.
+    `size` is width and height in pixels, by default 1440 x 720, and more where many panels need it.
     All scales are those of the whole run, so that pictures of different epochs can be compared. Raises MissingFrame
     for an epoch that was not recorded, Unsupported for networks that these panels cannot show.
     """
@@ -58,19 +58,32 @@ def compare(
     replays: Sequence[Replay],
     epoch: float | None = None,
     *,
+    panels: Sequence[str | Panel] | None = None,
     layer: str | None = None,
     domain: Limits | None = None,
-    curves: bool = True,
+    curves: bool | None = None,
     theme: ThemeName = "light",
     size: tuple[int, int] | None = None,
     dpi: float = DPI,
 ) -> Figure:
     """Draw several runs side by side at one epoch, the last that all have by default.
 
-    Feature spaces above, decision boundaries in the input plane below; with `curves`, accuracy and loss of all runs
-    on shared axes at the right. Errors as for `plot`.
+    Each run is a column, titled with the setting in which the runs differ; each of `panels` is a row, given as for
+    `plot`. By default these are feature spaces, and below them decision boundaries in the input plane. With `curves`,
+    accuracy and loss of all runs are drawn on shared axes at the right: by default unless there is a row of curves.
+
+    Panels given by name can be compared by eye. Feature spaces of layers of one name and width share one projection,
+    and all planes show the same part of the two inputs; the limits of each feature space are its own, for its regions
+    are computed up to them. Rows of curves, statistics, and what layers hold (as violins, bands or ridges) share their
+    scales. Histograms end, and colours begin and end, where those of each run do.
+
+    `size` is found from rows and columns when None. Raises ValueError without runs, or for panels or options that there
+    are not; MissingFrame for an epoch that not all runs have; Unsupported, with the run's name, for panels that cannot
+    show it.
     """
-    scene = Comparison(replays, layer=layer, domain=domain, curves=curves, theme=theme, size=size, dpi=dpi)
+    scene = Comparison(
+        replays, panels=panels, layer=layer, domain=domain, curves=curves, theme=theme, size=size, dpi=dpi
+    )
     shown = float(scene.epochs[-1]) if epoch is None else epoch
     for replay in replays:
         replay.recorded_epochs([shown])
@@ -110,7 +123,7 @@ def data_set(
     limits = plane.widen(plane.domain(points), 0.05)
     style_axes(ax, colors, title=title, xlabel="input $x_1$", ylabel="input $x_2$")
     ax.set(xlim=limits[0], ylim=limits[1])
-    dots = [Dots(ax, color, label=name) for color, name in zip(groups.colors, groups.names, strict=True)]
+    dots = groups.dots(ax)
     for number, part in enumerate(dots):
         part.set_positions(points[groups.of_example == number])
     class_legend(ax, dots, colors)

@@ -10,8 +10,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import PathPatch
 from matplotlib.ticker import MaxNLocator
 
+from ..measures.task import Quantities
 from .groups import Groups
-from .panel import last_epoch, spines
+from .panel import last_epoch, shortened, spines
 from .shapes import EMPTY, Beneath, Dots, Ticker, broken, fitted, text_width
 from .theme import LABEL, THEMES, TICK, TITLE, TITLE_PAD, Theme, blend, style_axes
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 # The handle of a legend in times the size of its text, and what an entry takes besides its name in points.
 _HANDLE = 2.0
+_LONGEST_TITLE = 18
 _LEGEND_ENTRY = (_HANDLE + 0.1 + 1.0) * LABEL
 
 
@@ -43,7 +45,7 @@ class _Plane:
         self.regions = [_patch(ax, color, alpha=0.2, zorder=1.0) for color in groups.colors]
         self.edge = _patch(ax, "none", edgecolor=theme.ink, linewidth=1.8, zorder=2.5)
         # Each class keeps an outline of the surface's colour, so that it stands out from its own region.
-        self.dots = [Dots(ax, color, label=name) for color, name in zip(groups.colors, groups.names, strict=True)]
+        self.dots = groups.dots(ax)
         self.note = diverged_note(ax, theme)
 
     def show_regions(self, x: np.ndarray, y: np.ndarray, logits: Float[np.ndarray, "row column unit"]) -> None:
@@ -54,6 +56,11 @@ class _Plane:
     def show_points(self, points: Float[np.ndarray, "example 2"]) -> None:
         for number, dots in enumerate(self.dots):
             dots.set_positions(points[self.groups.of_example == number])
+
+    @property
+    def dots_in_order(self) -> list[Dots]:
+        """The dots as they are drawn, one group over the other."""
+        return sorted(self.dots, key=Dots.get_zorder)
 
     def show_note(self, diverged: bool) -> None:
         self.note.set_visible(diverged)
@@ -79,7 +86,7 @@ class FeatureSpacePanel:
         if units > 2:
             still = [f"{space.projection.method} of {units} units", *facts] if facts else []
             still += [f"grid: {space.inputs_plane}"] if space.inputs_plane else []
-            self._foot = Foot(ax, still, _now(space.kept[0], space.agreement), theme)
+            self._foot = Foot(ax, still, _now(space.kept[0], space), theme)
         for patch, color in zip(self._plane.regions, self._plane.groups.colors, strict=True):
             # Opaque, for it lies at the bottom: a blend over so large an area costs a millisecond.
             patch.set(facecolor=blend(theme.surface, color, 0.13), alpha=None)
@@ -89,8 +96,9 @@ class FeatureSpacePanel:
         self._border = ax.add_line(Line2D([], [], color=theme.ink, alpha=0.8, linewidth=1.2, zorder=2.1))
         plane = self._plane
         self.artists: list[Artist] = [
-            *plane.regions, *self._image, self._grid, self._border, plane.edge, *plane.dots, plane.note, *spines(ax)
+            *plane.regions, *self._image, self._grid, self._border, plane.edge, *plane.dots_in_order, plane.note
         ]  # fmt: skip
+        self.artists += spines(ax)
         if self._foot is not None:
             self.artists += self._foot.artists
 
@@ -98,6 +106,11 @@ class FeatureSpacePanel:
     def dots(self) -> list[Dots]:
         """The examples, by group."""
         return self._plane.dots
+
+    @property
+    def quantity(self) -> str:
+        """What the legend counts, if it is a quantity with a name."""
+        return self._plane.groups.quantity
 
     def show(self, space: FeatureSpace) -> None:
         """Show the feature space at its one frame."""
@@ -107,7 +120,7 @@ class FeatureSpacePanel:
         self._plane.show_note(not np.isfinite(space.points).all())
         if self._foot is not None:
             diverged = not np.isfinite(space.points).all()
-            self._foot.show(["this epoch: not a number"] if diverged else _now(space.kept[0], space.agreement))
+            self._foot.show(["this epoch: not a number"] if diverged else _now(space.kept[0], space))
         if space.lines is not None:
             lines = space.lines[0]
             half = len(lines) // 2
@@ -131,11 +144,11 @@ class DecisionBoundaryPanel:
         _label(ax, theme, *axes)
         self._plane = plane = _Plane(ax, boundary.limits, Groups(boundary.task, theme), theme)
         plane.show_points(boundary.points)
-        self.artists: list[Artist] = [*plane.regions, plane.edge, *plane.dots, plane.note, *spines(ax)]
+        self.artists: list[Artist] = [*plane.regions, plane.edge, *plane.dots_in_order, plane.note, *spines(ax)]
         self._foot: Foot | None = None
         if wide:
             still = f"{boundary.projection.method} of {len(boundary.projection.origin)} inputs"
-            self._foot = Foot(ax, [still], _now(None, boundary.agreement), theme)
+            self._foot = Foot(ax, [still], _now(None, boundary), theme)
             self.artists += self._foot.artists
 
     @property
@@ -143,13 +156,18 @@ class DecisionBoundaryPanel:
         """The examples, by group."""
         return self._plane.dots
 
+    @property
+    def quantity(self) -> str:
+        """What the legend counts, if it is a quantity with a name."""
+        return self._plane.groups.quantity
+
     def show(self, boundary: DecisionBoundary) -> None:
         """Show the boundary at its one frame."""
         self._plane.show_regions(boundary.x, boundary.y, boundary.plane_logits[0])
         self._plane.show_note(bool(np.isnan(boundary.plane_logits).any()))
         if self._foot is not None:
             diverged = np.isnan(boundary.plane_logits).any()
-            self._foot.show(["this epoch: not a number"] if diverged else _now(None, boundary.agreement))
+            self._foot.show(["this epoch: not a number"] if diverged else _now(None, boundary))
 
 
 class Foot:
@@ -165,7 +183,7 @@ class Foot:
         count = len(before) + len(after)
         # Empty lines of the label itself, so that the layout makes room.
         label.set_text("\n".join([label.get_text(), *[" "] * count]))
-        label.set_linespacing(1.2)
+        label.set_linespacing(1.3)
         rows = [
             Ticker(0, 3.5 + 1.35 * TICK * up, transform=Beneath(label), size=TICK, color=theme.muted, align="center")
             for up in reversed(range(count))
@@ -195,10 +213,14 @@ def _wrapped(parts: Sequence[str], room: float) -> list[str]:
     return lines
 
 
-def _now(kept: float | None, agreement: Float[np.ndarray, " frame"] | None) -> list[str]:
+def _now(kept: float | None, drawn: FeatureSpace | DecisionBoundary) -> list[str]:
     """What is to be said of a projection at one epoch."""
     parts = [] if kept is None else [f"{kept:.0%} of variance" if np.isfinite(kept) else "no variance"]
-    parts += [] if agreement is None else [f"regions right for {agreement[0]:.0%}"]
+    if drawn.agreement is not None:
+        share = float(drawn.agreement[0])
+        parts.append(
+            f"R² of regions {share:.2f}" if isinstance(drawn.task, Quantities) else f"regions right for {share:.0%}"
+        )
     return [f"this epoch: {parts[0]}", *parts[1:]] if parts else []
 
 
@@ -220,7 +242,7 @@ def feature_space(
     panel = FeatureSpacePanel(ax, space, theme=THEMES[theme], title=title)
     panel.show(space.at(last_epoch(space.epochs, epoch)))
     if legend:
-        class_legend(ax, panel.dots, THEMES[theme])
+        class_legend(ax, panel.dots, THEMES[theme], title=panel.quantity)
     return panel.artists
 
 
@@ -237,11 +259,11 @@ def decision_boundary(
     panel = DecisionBoundaryPanel(ax, boundary, theme=THEMES[theme], title=title)
     panel.show(boundary.at(last_epoch(boundary.epochs, epoch)))
     if legend:
-        class_legend(ax, panel.dots, THEMES[theme])
+        class_legend(ax, panel.dots, THEMES[theme], title=panel.quantity)
     return panel.artists
 
 
-def class_legend(ax: Axes, dots: Sequence[Dots], theme: Theme) -> None:
+def class_legend(ax: Axes, dots: Sequence[Dots], theme: Theme, *, title: str = "") -> None:
     """Name the groups of examples: a few above the Axes, at the right of the title or below it; many beside them."""
     names = [str(patch.get_label()) for patch in dots]
     handles = [
@@ -254,6 +276,7 @@ def class_legend(ax: Axes, dots: Sequence[Dots], theme: Theme) -> None:
     below = not beside and sum(text_width(name, LABEL) + _LEGEND_ENTRY for name in names) - LABEL > room
     if below:
         ax.set_title(ax.get_title(loc="left"), loc="left", fontsize=TITLE, color=theme.ink, pad=TITLE_PAD + 1.3 * LABEL)
+    title = shortened(title, _LONGEST_TITLE)
     loc, anchor = ("lower right", (1.0, 1.0)) if not below else ("lower left", (0.0, 1.0))
     ax.legend(
         handles=handles,
@@ -268,7 +291,10 @@ def class_legend(ax: Axes, dots: Sequence[Dots], theme: Theme) -> None:
         handlelength=_HANDLE,
         handletextpad=0.1,
         columnspacing=1.0,
-    )
+        title=title or None,
+        title_fontproperties={"size": LABEL},
+        alignment="left",
+    ).get_title().set_color(theme.ink)
 
 
 def _patch(
@@ -296,6 +322,7 @@ def diverged_note(ax: Axes, theme: Theme) -> Text:
         va="center",
         fontsize=LABEL,
         color=theme.wrong,
+        bbox={"boxstyle": "square,pad=0.4", "facecolor": theme.surface, "edgecolor": theme.wrong},
         visible=False,
         zorder=5,
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
-from .panel import Corner, last_epoch, root_scale, shortened, spines
+from ..measures.task import UNNAMED
+from .panel import CASES, Corner, last_epoch, root_scale, shortened, spines
 from .shapes import Dots
 from .theme import THEMES, Theme, style_axes
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from ..measures import Predictions
     from .theme import ThemeName
 
-_LONGEST_NAME, _LONGEST_OF_SEVERAL = 16, 11
+_LONGEST_NAME = 12
 _BINS = 41
 
 
@@ -32,8 +34,8 @@ class PredictionsPanel:
         self, ax: Axes, measure: Predictions, *, limits: tuple[float, float], theme: Theme, quantity: int = 0
     ) -> None:
         self._quantity, self._limits = quantity, limits
-        title, name = _names(measure, quantity, "Predictions")
-        style_axes(ax, theme, title=title, xlabel=f"true {name}", ylabel="predicted")
+        style_axes(ax, theme, title=_title(measure, quantity, "Predictions"), xlabel="true", ylabel="predicted")
+        ax.xaxis.set_major_locator(MaxNLocator(4, steps=(1, 2, 5, 10)))
         true = measure.true[:, quantity]
         margin = 0.03 * (float(np.ptp(true)) or 1.0)
         ax.set(xlim=(true.min() - margin, true.max() + margin), ylim=limits)
@@ -64,14 +66,9 @@ class ResidualsPanel:
 
     def __init__(self, ax: Axes, measure: Predictions, *, largest: float, theme: Theme, quantity: int = 0) -> None:
         self._quantity, self._edges = quantity, np.linspace(-largest, largest, _BINS + 1)
-        title, name = _names(measure, quantity, "Residuals")
-        style_axes(
-            ax,
-            theme,
-            title=title,
-            xlabel=f"predicted \N{MINUS SIGN} true {name}" if measure.total == 1 else f"{name}: error",
-            ylabel="cases (square-root scale)" if measure.total == 1 else "cases (\N{SQUARE ROOT} scale)",
-        )
+        title = _title(measure, quantity, "Residuals")
+        style_axes(ax, theme, title=title, xlabel="predicted \N{MINUS SIGN} true", ylabel=CASES)
+        ax.xaxis.set_major_locator(MaxNLocator(4, steps=(1, 2, 5, 10)))
         root_scale(ax, max(int(measure.histogram(self._edges, quantity).max()), 1))
         ax.set_xlim(-largest, largest)
         ax.axvline(0, color=theme.muted, linewidth=1, linestyle=(0, (2, 2)), zorder=2)
@@ -91,12 +88,12 @@ class ResidualsPanel:
         self._note.set_choice(text if beyond else "")
 
 
-def _names(measure: Predictions, quantity: int, alone: str) -> tuple[str, str]:
-    """The title, and what the quantity is called. Of several there is no room for more than a name below each."""
-    if measure.total == 1:
-        return alone, shortened(measure.names[quantity], _LONGEST_NAME)
-    # A space keeps the line of the title free.
-    return " ", shortened(measure.names[quantity], _LONGEST_OF_SEVERAL)
+def _title(measure: Predictions, quantity: int, alone: str) -> str:
+    """What the panel shows, and of which quantity if that has a name; of several there is room for the name only."""
+    name = shortened(measure.names[quantity], _LONGEST_NAME)
+    if measure.total > 1:
+        return name
+    return alone if measure.names == UNNAMED else f"{alone}: {name}"
 
 
 def prediction_limits(measure: Predictions, quantity: int = 0) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from ..errors import Unsupported
 from ..measures import Classes, Quantities
 from .layout import arrange
-from .panels import BY_NAME
+from .panels import BY_NAME, Predictions
 from .stage import DPI, Clock, describe, new_figure
 from .theme import THEMES, ThemeName
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from .panel import Drawn, Panel
 
 
+# So many cells, as panels count them, can be read at 1440 x 720.
+_CELLS = 10
+
+
 class Scene(Protocol):
     """A figure that can be moved to any epoch. `artists` are what changes, in drawing order."""
 
@@ -36,14 +40,18 @@ class Scene(Protocol):
         ...
 
 
-def usual(replay: Replay) -> tuple[str, ...]:
+def usual(replay: Replay) -> tuple[str | Panel, ...]:
     """The panels that are shown unless others are asked for: those that suit the run's task."""
     try:
         task = replay.task()
     except Unsupported:  # an output with places, or of an unknown meaning
         return ("token_losses", "weights")
     space = "feature_space" if any(layer.units for layer in replay.layers[:-1]) else "decision_boundary"
-    chances = "predictions" if isinstance(task, Quantities) else "class_probabilities"
+    if isinstance(task, Quantities):
+        several = len(task.names) > 1
+        shown = (Predictions(span=(2, 2)),) if several else ("predictions", "residuals")
+        return (space, *shown, "curves", "sample_losses")
+    chances = "class_probabilities"
     if isinstance(task, Classes) and task.link == "identity":
         chances = "confusion"
     return (space, chances, "curves", "sample_losses")
@@ -58,14 +66,15 @@ class Panels:
         panels: Sequence[Panel] | None = None,
         *,
         theme: ThemeName = "light",
-        size: tuple[int, int] = (1440, 720),
+        size: tuple[int, int] | None = None,
         dpi: float = DPI,
     ) -> None:
         colors = THEMES[theme]
         panels = panels_of(replay, None) if panels is None else panels
         self.epochs = replay.epochs
-        self.figure = new_figure(size, dpi, colors)
-        layout = arrange([panel.span for panel in panels], size[0] / size[1])
+        self.size = width, height = size or _size_for(panels)
+        self.figure = new_figure(self.size, dpi, colors)
+        layout = arrange([panel.span for panel in panels], width / height)
         grid = self.figure.add_gridspec(layout.rows, layout.columns)
         self.drawn: list[Drawn] = [
             panel.draw(replay, grid[place], colors) for panel, place in zip(panels, layout.places, strict=True)
@@ -81,6 +90,13 @@ class Panels:
         for drawn in self.drawn:
             drawn.show(epoch)
         self._clock.show(epoch)
+
+
+def _size_for(panels: Sequence[Panel]) -> tuple[int, int]:
+    """1440 x 720 pixels, and more for more panels than that has room for."""
+    cells = sum(rows * columns for rows, columns in (panel.span for panel in panels))
+    scale = max(1.0, (cells / _CELLS) ** 0.5)
+    return 2 * round(720 * scale), 2 * round(360 * scale)
 
 
 def panels_of(replay: Replay, wanted: Sequence[str | Panel] | None, **options: object) -> list[Panel]:

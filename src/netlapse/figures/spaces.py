@@ -51,7 +51,7 @@ def space_of(replay: Replay, layer: str, **options: Any) -> Space:
 
 def feature_layer(replay: Replay) -> str:
     """The last hidden layer of two units, or else the last hidden layer. Raises Unsupported if there is none."""
-    hidden = replay.layers[:-1]
+    hidden = [layer for layer in replay.layers[:-1] if layer.name not in replay.output_names]
     found = [layer.name for layer in hidden if layer.units == 2] or [layer.name for layer in hidden if layer.units]
     if not found:
         layers = ", ".join(f"{layer.name} ({layer.units} units)" for layer in replay.layers)

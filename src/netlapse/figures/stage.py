@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.transforms import Bbox
 
-from .shapes import Ticker, text_width
+from .shapes import Ticker, fitted, text_width
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,12 +17,15 @@ if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float
     from matplotlib.artist import Artist
+    from matplotlib.text import Text
 
     from ..replay import Replay
     from .theme import Theme
 
 DPI = 120
 _HEADING = 14.0
+# How far a label may reach beyond its Axes, in points.
+_BESIDE = 20.0
 
 
 class Layout(ConstrainedLayoutEngine):
@@ -36,6 +39,8 @@ class Layout(ConstrainedLayoutEngine):
             for original in (False, True):
                 corners: Float[np.ndarray, "2 2"] = ax.get_position(original).get_points()
                 ax._set_position(Bbox(corners.round(9)), which="original" if original else "active")
+            for axis, length in ((ax.xaxis, ax.bbox.width), (ax.yaxis, ax.bbox.height)):
+                _fit(axis.label, length * 72 / fig.dpi + _BESIDE)
 
 
 def new_figure(size: tuple[int, int], dpi: float, theme: Theme, *, heading: bool = True) -> Figure:
@@ -45,6 +50,16 @@ def new_figure(size: tuple[int, int], dpi: float, theme: Theme, *, heading: bool
     top = 1 - 0.42 * dpi / size[1] if heading else 1.0
     figure.set_layout_engine(Layout(rect=(0.004, 0.006, 0.988, top - 0.01), w_pad=0.06, h_pad=0.06))
     return figure
+
+
+def _fit(label: Text, room: float) -> None:
+    """Cut a label that would run into what is beside its Axes."""
+    text = label.get_text()
+    if "$" in text:  # whose width is not that of its characters
+        return
+    shown = "\n".join(fitted(line, room, float(label.get_fontsize())) for line in text.split("\n"))
+    if shown != text:
+        label.set_text(shown)
 
 
 class Clock:

@@ -14,8 +14,8 @@ from ..errors import Unsupported
 from .groups import Groups
 from .panel import last_epoch, spines
 from .planes import Foot
-from .shapes import EMPTY, Dots, edge, fitted
-from .theme import LABEL, THEMES, TICK, style_axes
+from .shapes import EMPTY, Dots, edge, fitted, text_width
+from .theme import LABEL, THEMES, TICK, TITLE, style_axes
 from .thumbnails import signed
 from .unit_life import unit_in_words
 
@@ -31,23 +31,40 @@ if TYPE_CHECKING:
     from ..measures import Unit, UnitLife, UnitWeights
     from .theme import Theme, ThemeName
 
+    # Width and height in points.
+    Room = tuple[float, float]
+
 MOST_BARS = 12
 _BINS = 40
+# Points: a row of a histogram or of bars, with its name.
+ROW, LONGEST = 1.05 * TICK, 90.0
+# Points: what a title may reach beyond its Axes, without and with a colour bar there; a label below Axes; from tick to
+# tick; Axes that a long note fits into.
+_BESIDE, _BAR, _LABEL, _TICKS, _WIDE_NOTE = 17.0, 64.0, 17.5, 38.0, 160.0
+_NOW = (
+    "this epoch: line right for {:.0%} of the examples",
+    "this epoch: line right for {:.0%}",
+    "line right for {:.0%}",
+)
 
 
 class MapPanel:
     """The plane of inputs, coloured by the unit's activation on one scale for the whole run, with its hinge.
 
     The hinge is where the pre-activation is 0. `unit` is the unit at many frames: the scale is taken from them.
+    What is written fits Axes of so much `room`; by default they are as large as they are now.
     """
 
-    def __init__(self, ax: Axes, unit: Unit, *, theme: Theme, title: str | None = None) -> None:
+    def __init__(
+        self, ax: Axes, unit: Unit, *, theme: Theme, title: str | None = None, room: Room | None = None
+    ) -> None:
         if unit.x is None or unit.y is None or unit.places is None or unit.projection is None:
             raise Unsupported(
                 f"unit {unit.unit} of layer {unit.layer!r} was not evaluated over a plane of inputs; its map is drawn"
                 " for inputs that are real numbers"
             )
-        title = unit_title(unit) if title is None else title
+        width, height = room or _room(ax)
+        title = fitted(unit_title(unit) if title is None else title, width + _BAR, TITLE)
         wide = len(unit.projection.origin) > 2
         axes = unit.projection.axes if wide else ("input $x_1$", "input $x_2$")
         style_axes(ax, theme, title=title, xlabel=axes[0], ylabel=axes[1])
@@ -64,20 +81,24 @@ class MapPanel:
         ax.add_artist(self._hinge)
         self._hinge.set_clip_box(ax.bbox)
         ax.set(xlim=box[:2], ylim=box[2:])
-        ax.xaxis.set_major_locator(MaxNLocator(5, steps=(1, 2, 5, 10)))
-        ax.yaxis.set_major_locator(MaxNLocator(5, steps=(1, 2, 5, 10)))
-        self._dots: list[Dots] = []
-        for which, color, _ in groups(unit, theme):
-            self._dots.append(Dots(ax, color))
-            self._dots[-1].set_positions(unit.places[which])
-        bar = _bar(ax, self._image, "activation (line: z = 0)", theme)
+        ax.xaxis.set_major_locator(MaxNLocator(_ticks(width), steps=(1, 2, 5, 10)))
+        ax.yaxis.set_major_locator(MaxNLocator(_ticks(2 * height), steps=(1, 2, 5, 10)))
+        self._dots = [Dots(ax, theme.muted)] if unit.task is None else Groups(unit.task, theme).dots(ax)
+        for dots, (which, *_) in zip(self._dots, groups(unit, theme), strict=True):
+            dots.set_positions(unit.places[which])
+        words = "activation (line: z = 0)"
+        bar = _bar(ax, self._image, words if text_width(words, LABEL) < height else "activation", theme)
         bar.ax.set_ylim(max(low, min(0.0, float(_finite(unit.grid_activations).min()))), high)
-        self._note = _note(ax, theme)
-        self.artists: list[Artist] = [self._image, self._hinge, *self._dots, self._note, *spines(ax)]
+        self._note = _note(ax, theme, width)
+        in_order = sorted(self._dots, key=Dots.get_zorder)
+        self.artists: list[Artist] = [self._image, self._hinge, *in_order, self._note, *spines(ax)]
         self._foot: Foot | None = None
         if wide:
             lines = [f"plane of {len(unit.projection.origin)} inputs: {unit.projection.method}"]
-            self._foot = Foot(ax, lines, ["this epoch: line right for 100% of the examples"], theme)
+            # The foot measures the Axes for itself.
+            fit = [words for words in _NOW if text_width(words.format(1), TICK) <= _room(ax)[0]]
+            self._now = (*fit, _NOW[-1])[0]
+            self._foot = Foot(ax, lines, [self._now.format(1)], theme)
             self.artists += self._foot.artists
 
     def show(self, unit: Unit) -> None:
@@ -88,33 +109,43 @@ class MapPanel:
         self._hinge.set_path(edge(self._x, self._y, unit.grid_pre_activations[0]))
         self._note.set_visible(not np.isfinite(unit.grid_pre_activations).all())
         if self._foot is not None and unit.agreement is not None:
-            self._foot.show([f"this epoch: line right for {unit.agreement[0]:.0%} of the examples"])
+            self._foot.show([self._now.format(unit.agreement[0])])
 
 
 class HistogramPanel:
     """How many examples of each group, such as a class, the unit gives which activation, a row for each.
 
-    `unit` is the unit at many frames: bins reach as far as its activations do.
+    `unit` is the unit at many frames: bins reach as far as its activations do. What is written fits Axes of so much
+    `room`; by default they are as large as they are now.
     """
 
-    def __init__(self, ax: Axes, unit: Unit, *, theme: Theme, title: str | None = None) -> None:
+    def __init__(
+        self, ax: Axes, unit: Unit, *, theme: Theme, title: str | None = None, room: Room | None = None
+    ) -> None:
+        width, height = room or _room(ax)
         lows, highs = np.quantile(_finite(unit.activations), (0.001, 0.999), axis=1)
         low, high = float(lows.min()), float(highs.max())
         span = high - low or 1.0
         self._edges = cast("NDArray[Any]", np.linspace(low - 0.02 * span, high + 0.02 * span, _BINS + 1))
         self._groups, colors, names = zip(*groups(unit, theme), strict=True)
-        style_axes(ax, theme, title=title or "Activations of the examples", xlabel="activation")
         rows = len(names)
+        words = "Activations of the examples"
+        words = words if text_width(words, TITLE) < width + _BESIDE else "Activations"
+        # The title says it as well.
+        xlabel = "activation" if title or height > rows * ROW + _LABEL else ""
+        style_axes(ax, theme, title=fitted(title or words, width + _BESIDE, TITLE), xlabel=xlabel)
         self._base = np.arange(rows)[::-1].astype(float)
         self._stairs = [
             ax.stairs(np.zeros(_BINS), self._edges, fill=True, color=color, linewidth=0, baseline=base)
             for base, color in zip(self._base, colors, strict=True)
         ]
         ax.set(xlim=(self._edges[0], self._edges[-1]), ylim=(0, rows))
-        ax.set_yticks(self._base + 0.5, [fitted(name, 90) for name in names])
+        # Of rows lower than their names, every second is named, or fewer.
+        every = max(1, math.ceil(rows * ROW / height)) if height > 0 else rows
+        ax.set_yticks(self._base[::every] + 0.5, [fitted(name, LONGEST) for name in names[::every]])
         ax.tick_params(axis="y", length=0)
-        ax.xaxis.set_major_locator(MaxNLocator(5))
-        self._note = _note(ax, theme)
+        ax.xaxis.set_major_locator(MaxNLocator(_ticks(width)))
+        self._note = _note(ax, theme, width)
         self.artists: list[Artist] = [*self._stairs, self._note, *spines(ax)]
 
     def show(self, unit: Unit) -> None:
@@ -131,31 +162,47 @@ class HistogramPanel:
 class WeightsPanel:
     """The weights into a unit, or out of it, as bars on one scale for the whole run; the largest where they are many.
 
-    `weights` are those of many frames: the scale is taken from them.
+    `weights` are those of many frames: the scale is taken from them. What is written fits Axes of so much `room`; by
+    default they are as large as they are now.
     """
 
-    def __init__(self, ax: Axes, weights: UnitWeights, *, theme: Theme, outgoing: bool = False) -> None:
+    def __init__(
+        self,
+        ax: Axes,
+        weights: UnitWeights,
+        *,
+        theme: Theme,
+        outgoing: bool = False,
+        room: Room | None = None,
+    ) -> None:
         self._outgoing = outgoing
+        width, height = room or _room(ax)
         other = weights.behind if outgoing else weights.before
         values = self._values(weights)
         units = values.shape[1] if outgoing else weights.incoming.shape[1]
         most = np.abs(_finite(values)).max(axis=0)
-        room = int(0.7 * 72 / ax.figure.dpi * float(ax.bbox.height) / (1.2 * TICK)) - (values.shape[1] - units)
-        self._chosen = [*_largest(most[:units], max(2, min(room, MOST_BARS))), *range(units, values.shape[1])]
+        bars = int(height / ROW) - (values.shape[1] - units)
+        self._chosen = [*_largest(most[:units], max(2, min(bars, MOST_BARS))), *range(units, values.shape[1])]
         rest = values.shape[1] - len(self._chosen)
         names = [f"$x_{{{k + 1}}}$" if other == "inputs" else f"unit {k}" for k in range(units)]
         names += ["bias"] * (values.shape[1] - units)
-        left_out = f" ({rest} smaller)" if rest else ""
+        words = f"weight ({rest} smaller)" if rest else "weight"
+        # A label may reach as far beyond the Axes on both sides.
+        words = words if text_width(words, LABEL) < width + 2 * _BESIDE else f"{rest} smaller"
         title = f"{'To' if outgoing else 'From'} {_named(other or '')}"
-        style_axes(ax, theme, title=title, xlabel=f"weight{left_out}")
-        largest = 1.05 * weight_scale(weights)
+        style_axes(ax, theme, title=fitted(title, width + _BESIDE, TITLE), xlabel=words)
+        scale = weight_scale(weights)
+        largest = 1.05 * scale
         self._heights = -np.arange(len(self._chosen), dtype=float)
         ax.set(xlim=(-largest, largest), ylim=(self._heights[-1] - 0.6, 0.6))
         ax.set_yticks(self._heights, [names[k] for k in self._chosen])
         ax.tick_params(axis="y", length=0)
-        ax.xaxis.set_major_locator(MaxNLocator(3, symmetric=True))
+        if width > 3 * _TICKS:
+            ax.xaxis.set_major_locator(MaxNLocator(3, symmetric=True))
+        else:
+            _mark_ends(ax, scale, width)
         ax.axvline(0, color=theme.line, linewidth=1, zorder=0.5)
-        thickness = min(9.0, 0.4 * 72 / ax.figure.dpi * float(ax.bbox.height) / len(self._chosen))
+        thickness = min(9.0, 0.5 * height / len(self._chosen))
         self._bars = LineCollection([], linewidth=thickness, capstyle="butt")
         ax.add_collection(self._bars, autolim=False)
         self._colors = np.array([theme.negative, theme.positive])
@@ -272,10 +319,29 @@ def _named(layer: str) -> str:
     return f"layer {layer}" if layer.replace(".", "").isdecimal() else layer
 
 
-def _note(ax: Axes, theme: Theme) -> Text:
+def _room(ax: Axes) -> Room:
+    width, height = (72 / ax.figure.dpi * size for size in ax.bbox.size)
+    return width, height
+
+
+def _ticks(width: float) -> int:
+    """How many steps between ticks there is room for."""
+    return max(2, min(5, int(width / _TICKS)))
+
+
+def _mark_ends(ax: Axes, scale: float, width: float) -> None:
+    """Ticks at 0 and at the largest weight of both signs, or as many of them as can be read."""
+    end = float(f"{scale:.2g}")
+    wide = text_width(f"-{end:g}", TICK) + 4
+    ax.set_xticks([-end, 0, end] if width > 2 * wide else [-end, end] if width > wide else [end])
+    ax.xaxis.set_major_formatter("{x:g}")
+
+
+def _note(ax: Axes, theme: Theme, width: float) -> Text:
+    words = "not a number:\nthe weights have diverged" if width > _WIDE_NOTE else "not a number"
     return ax.text(
-        0.5, 0.5, "not a number:\nthe weights have diverged", transform=ax.transAxes, ha="center", va="center",
-        fontsize=LABEL, color=theme.wrong, visible=False, zorder=5, bbox={"fc": theme.surface, "ec": theme.wrong},
+        0.5, 0.5, words, transform=ax.transAxes, ha="center", va="center", fontsize=LABEL,
+        color=theme.wrong, visible=False, zorder=5, bbox={"fc": theme.surface, "ec": theme.wrong},
     )  # fmt: skip
 
 

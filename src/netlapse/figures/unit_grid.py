@@ -51,7 +51,8 @@ class UnitGridPanel:
     ) -> None:
         if len(maps.layers) > MOST_LAYERS + 1:
             raise Unsupported(
-                f"the network has {len(maps.layers) - 1} layers; units are drawn of networks of up to {MOST_LAYERS}"
+                f"the network has {len(maps.layers) - 1} layers; units are drawn of networks of up to {MOST_LAYERS},"
+                " and of larger ones those of a layer by the panels 'unit' and 'unit_life'"
             )
         ax.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[], facecolor=theme.surface)
         for spine in ax.spines.values():
@@ -72,8 +73,10 @@ class UnitGridPanel:
         pitch = (0.7 * step, (top - floor) / max(map(len, rows)))
         self._nodes = Thumbnails(ax, self.places, pitch=pitch, ranges=ranges[maps.depths], theme=theme)
         _write_headings(ax, headings, width, theme)
-        if width * step > _LEAST_STEP:
-            _labels(ax, maps, rows, 4 + 0.4 * min(pitch[0] * width, pitch[1] * height), theme, numbered=numbered)
+        named = width * step > _LEAST_STEP
+        _mark_gaps(ax, maps, rows, theme, counted=named)
+        if named:
+            _number(ax, rows, 4 + 0.4 * min(pitch[0] * width, pitch[1] * height), theme, all_layers=numbered)
         for text in ax.texts:
             text.set_in_layout(False)
         self._note = ax.annotate(
@@ -219,18 +222,23 @@ def _widest(texts: Sequence[str], size: float) -> float:
     return max(text_width(text, size) for text in texts)
 
 
-def _labels(
-    ax: Axes, maps: UnitMaps, rows: list[list[tuple[int | None, float]]], left: float, theme: Theme, *, numbered: bool
+def _mark_gaps(
+    ax: Axes, maps: UnitMaps, rows: list[list[tuple[int | None, float]]], theme: Theme, *, counted: bool
 ) -> None:
-    """Number the nodes, `left` points to the left of their centres, and say how many are left out."""
+    """Say where units are left out, and how many if there is room."""
     for depth, (column, size) in enumerate(zip(rows, maps.sizes, strict=True)):
-        for unit, y in column:
-            place = (depth + 0.5) / len(rows), y
-            if unit is None:
-                text = f"⋮ {size - len(column) + 1} more"
-                ax.text(*place, text, ha="center", va="center", fontsize=TICK, color=theme.muted, zorder=4)
-            elif numbered or depth == 0:
-                ax.annotate(
-                    f"{unit}" if depth else f"$x_{{{unit + 1}}}$", place, (-left, 0), textcoords="offset points",
-                    ha="right", va="center", fontsize=TICK, color=theme.muted,
-                )  # fmt: skip
+        text = f"⋮ {size - len(column) + 1} more" if counted else "⋮"
+        for place in [((depth + 0.5) / len(rows), y) for unit, y in column if unit is None]:
+            ax.text(*place, text, ha="center", va="center", fontsize=TICK, color=theme.muted, zorder=4)
+
+
+def _number(
+    ax: Axes, rows: list[list[tuple[int | None, float]]], left: float, theme: Theme, *, all_layers: bool
+) -> None:
+    """Number the inputs and, for all layers, the units, `left` points to the left of their centres."""
+    for depth, column in enumerate(rows if all_layers else rows[:1]):
+        for unit, y in [(unit, y) for unit, y in column if unit is not None]:
+            ax.annotate(
+                f"{unit}" if depth else f"$x_{{{unit + 1}}}$", ((depth + 0.5) / len(rows), y), (-left, 0),
+                textcoords="offset points", ha="right", va="center", fontsize=TICK, color=theme.muted,
+            )  # fmt: skip

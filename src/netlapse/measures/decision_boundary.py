@@ -67,8 +67,10 @@ def decision_boundary(
     x, y, crossings = plane.grid(limits, resolution)
     through = flat.mean(axis=0)
     places = crossings if exact else np.concatenate([crossings, points])
-    shown = projection.lift(places, through).astype(np.float32)
-    values = logits(np.concatenate([flat, shown]).reshape(-1, *inputs.shape[1:]))
+    shown = np.empty((len(flat) + len(places), flat.shape[1]), np.float32)
+    shown[: len(flat)] = flat
+    projection.lift_to(shown[len(flat) :], places, through)
+    values = logits(shown.reshape(-1, *inputs.shape[1:]))
     own, on_plane = values[:, : len(flat)], values[:, len(flat) :]
     cells = len(crossings)
     return DecisionBoundary(

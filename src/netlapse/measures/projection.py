@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Shaped
 
 
+_LIFTED = 512
+
+
 @dataclass(frozen=True)
 class Projection:
     """An orthonormal projection of a layer's units, or of flattened inputs, onto a plane.
@@ -40,6 +43,17 @@ class Projection:
     ) -> Float[np.ndarray, "... unit"]:
         """The points drawn at these places, of all planes parallel to the basis in that which holds `through`."""
         return through + (places - self(through)) @ self.basis.T
+
+    def lift_to(
+        self, target: Shaped[np.ndarray, "point unit"], places: Float[np.ndarray, "point 2"], through: np.ndarray
+    ) -> None:
+        """`lift` into an array that is there, a few points at a time.
+
+        Of images, all points in double precision would take more memory than everything else.
+        """
+        for start in range(0, len(places), _LIFTED):
+            part = places[start : start + _LIFTED]
+            target[start : start + len(part)] = self.lift(part, through)
 
 
 def pca(pooled: Float[np.ndarray, "... unit"]) -> Projection:

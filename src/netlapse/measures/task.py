@@ -81,6 +81,9 @@ class Quantities:
     names: tuple[str, ...]
 
 
+# What the only quantity is called that nobody gave a name.
+UNNAMED = ("value",)
+
 Task = Classes | Labels | Quantities
 
 
@@ -126,7 +129,7 @@ def task_of(
     _require(width == units, f"targets have {width} numbers for each example and the output {units} units", "as many")
     found = tuple(names or ()) if names and len(names) == units else ()
     return Quantities(
-        rows.astype(float), found or (("value",) if units == 1 else tuple(f"value {k}" for k in range(1, units + 1)))
+        rows.astype(float), found or (UNNAMED if units == 1 else tuple(f"value {k}" for k in range(1, units + 1)))
     )
 
 

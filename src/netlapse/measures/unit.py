@@ -81,7 +81,7 @@ def unit(
     task: Task | None = None,
     projection: Projection | None = None,
     domain: Limits | None = None,
-    resolution: int = 121,
+    resolution: int,
 ) -> Unit:
     """Evaluate one unit for the examples and, with a `projection` of flattened inputs, over the plane of it."""
     x = y = places = agreement = before = after = None
@@ -90,8 +90,10 @@ def unit(
         flat = inputs.reshape(examples, -1).astype(np.float32)
         places = projection(flat).astype(np.float32)
         x, y, points = plane.grid(plane.widen(domain or plane.domain(places), 0.05), resolution)
-        points = projection.lift(np.concatenate([places, points]), flat.mean(axis=0)).astype(inputs.dtype)
-        everything = np.concatenate([inputs, points.reshape(-1, *inputs.shape[1:])])
+        everything = np.empty((2 * examples + len(points), flat.shape[1]), inputs.dtype)
+        everything[:examples] = inputs.reshape(examples, -1)
+        projection.lift_to(everything[examples:], np.concatenate([places, points]), flat.mean(axis=0))
+        everything = everything.reshape(-1, *inputs.shape[1:])
     pre_activations, activations = values(everything)
     if projection is not None:
         before, after = (

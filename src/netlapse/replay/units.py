@@ -15,7 +15,7 @@ from ..store.examples import count, each
 from .dense import Dense, dense_chain
 from .network import Tap
 from .spaces import Spaces
-from .values import slices
+from .values import rows_of, slices
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -105,12 +105,13 @@ class Units(Spaces):
         inputs: Plane | Projection = "pca",
         split: Split = "train",
         domain: Limits | None = None,
-        resolution: int = 121,
+        resolution: int | None = None,
     ) -> measures.Unit:
         """What one unit of a layer, counted from 0, computes for the examples and over a plane of inputs.
 
         The plane is that of two inputs; of more, that which `inputs` chooses: see `inputs_projection`. There is none of
-        inputs that are no real numbers, such as tokens.
+        inputs that are no real numbers, such as tokens. It has `resolution` x `resolution` points, by default 121 for
+        two inputs and 61 for more.
 
         Raises UnknownName for a layer or a unit that is not there, Unsupported for layers of more than one number for
         each unit and example.
@@ -127,11 +128,13 @@ class Units(Spaces):
             task = None  # targets at every place of a text, or of a picture
 
         def values(points: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-            parts = [
-                [array[:, :, unit] for array in self._evaluate(taps, rows, points)]
-                for rows in self._frame_blocks(numbers, len(points))
-            ]
-            before, after = (np.concatenate(column) for column in zip(*parts, strict=True))
+            # Of a wide layer, block by block: what is kept is one unit of many.
+            before, after = (np.empty((len(numbers), len(points)), np.float32) for _ in taps)
+            for rows, columns, weights in self._blocks(numbers, len(points), copies=2):
+                for kept, found in zip(
+                    (before, after), self._network.forward(weights, rows_of(points, columns), taps), strict=True
+                ):
+                    kept[rows, columns] = found[:, :, unit]
             return before, after
 
         return measures.unit(
@@ -144,7 +147,8 @@ class Units(Spaces):
             task=task,
             projection=projection,
             domain=domain,
-            resolution=resolution,
+            # Many inputs are mostly those of large networks, which take long for each point.
+            resolution=resolution or (121 if projection is None or len(projection.origin) == 2 else 61),
         )
 
     def unit_weights(self, layer: str, unit: int, epoch: Epochs = None) -> measures.UnitWeights:
@@ -166,9 +170,10 @@ class Units(Spaces):
                 unit=unit,
                 before=chain[depth - 1].layer if depth else "inputs",
                 behind=behind and behind.layer,
-                incoming=dense.kernels(self.run, rows)[:, :, unit],
+                # Copied: a view would keep the weights of all units.
+                incoming=dense.kernels(self.run, rows)[:, :, unit].copy(),
                 bias=self.run.weights(dense.bias, rows)[:, unit] if dense.bias else None,
-                outgoing=behind and behind.kernels(self.run, rows)[:, unit],
+                outgoing=behind and behind.kernels(self.run, rows)[:, unit].copy(),
             )
 
         return measures.UnitWeights.join([weights(rows) for rows in self._frame_blocks(numbers)])

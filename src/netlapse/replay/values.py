@@ -471,6 +471,8 @@ class Values:
             weights = {name: self.run.weights(name, numbers[rows]) for name in self.parameters}
             for columns in slices(examples, max(1, self._examples_at_once // copies)):
                 yield rows, columns, weights
+            # Whoever goes over the blocks still holds these, and they may be all that fits.
+            weights.clear()
 
     @cached_property
     def _values_per_example(self) -> int:

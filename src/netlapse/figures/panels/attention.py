@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...errors import Unsupported
 from ..attention import AttentionPanel
 from ..mosaic import steady
-from ..panel import Moving, axes_in
+from ..panel import Moving, axes_in, entitle, whose
 
 if TYPE_CHECKING:
     from matplotlib.gridspec import SubplotSpec
@@ -44,7 +44,10 @@ class Attention:
             split=self.split,
         )
         blocks, first, (_, largest) = steady(compute, replay.epochs, lambda measure: measure.weights)
-        return Moving(blocks, AttentionPanel(axes_in(area), first, largest=largest, theme=theme, tokens=self.tokens))
+        ax = axes_in(area)
+        panel = AttentionPanel(ax, first, largest=largest, theme=theme, tokens=self.tokens)
+        entitle(ax, whose(replay, self.split))
+        return Moving(blocks, panel)
 
 
 def _first_attention(replay: Replay) -> str:

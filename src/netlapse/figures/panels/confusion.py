@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..blocks import Blocks
 from ..confusion import ConfusionPanel
-from ..panel import Moving, axes_in
+from ..panel import Moving, axes_in, entitle, whose
 
 if TYPE_CHECKING:
     from matplotlib.gridspec import SubplotSpec
@@ -34,4 +34,7 @@ class Confusion:
             replay.epochs,
         )
         first = blocks.at(float(replay.epochs[0]))
-        return Moving(blocks, ConfusionPanel(axes_in(area), first, theme=theme, shares=self.shares))
+        ax = axes_in(area)
+        panel = ConfusionPanel(ax, first, theme=theme, shares=self.shares)
+        entitle(ax, whose(replay, self.split, self.output))
+        return Moving(blocks, panel)

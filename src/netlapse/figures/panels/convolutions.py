@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...errors import Unsupported
 from ..convolutions import FeatureMapsPanel, FiltersPanel
 from ..mosaic import steady
-from ..panel import Moving, axes_in
+from ..panel import Moving, axes_in, entitle, whose
 
 if TYPE_CHECKING:
     from matplotlib.gridspec import SubplotSpec
@@ -63,7 +63,10 @@ class FeatureMaps:
             image_shape=self.image_shape,
         )
         blocks, first, limits = steady(compute, replay.epochs, lambda measure: measure.maps)
-        return Moving(blocks, FeatureMapsPanel(axes_in(area), first, limits=limits, theme=theme))
+        ax = axes_in(area)
+        panel = FeatureMapsPanel(ax, first, limits=limits, theme=theme)
+        entitle(ax, whose(replay, self.split))
+        return Moving(blocks, panel)
 
 
 def _first_convolution(replay: Replay) -> str:

@@ -12,7 +12,7 @@ from ..blocks import Blocks, overview
 from ..distributions import TITLES, ViolinsPanel
 from ..layers_in_time import BandsPanel, RidgesPanel, Statistic, StatisticsPanel
 from ..layout import arrange
-from ..panel import Moving, axes_in, figure_of
+from ..panel import Moving, axes_in, entitle, figure_of, whose
 from ..theme import TITLE
 
 if TYPE_CHECKING:
@@ -50,13 +50,13 @@ class _OfLayers:
         if self.style == "violins":
             blocks = Blocks(compute, replay.epochs)
             first = blocks.at(float(replay.epochs[0]))
-            return Moving(blocks, ViolinsPanel(axes_in(area), first, theme=theme))
+            title = f"{TITLES[self.kind]}{whose(replay, self.split)}"
+            return Moving(blocks, ViolinsPanel(axes_in(area), first, theme=theme, title=title))
         if self.style not in ("bands", "ridgeline"):
             raise ValueError(f"there is no style {self.style!r}; there are violins, bands and ridgeline")
         whole = compute(overview(replay.epochs))
-        return Moving(
-            _between(whole), *_multiples(whole, area, theme, BandsPanel if self.style == "bands" else RidgesPanel)
-        )
+        part = BandsPanel if self.style == "bands" else RidgesPanel
+        return Moving(_between(whole), *_multiples(whole, area, theme, part, whose(replay, self.split)))
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,9 @@ class LayerStatistics:
     def draw(self, replay: Replay, area: SubplotSpec, theme: Theme) -> Drawn:
         """Draw it into this area."""
         whole = replay.distributions(self.kind, self.layers, overview(replay.epochs), split=self.split)
-        panel = StatisticsPanel(axes_in(area), whole, statistic=self.statistic, theme=theme)
+        ax = axes_in(area)
+        panel = StatisticsPanel(ax, whole, statistic=self.statistic, theme=theme)
+        entitle(ax, whose(replay, self.split))
         return Moving(_between(whole), panel)
 
 
@@ -119,7 +121,7 @@ def _between(whole: Distributions) -> Blocks[Distributions]:
 
 
 def _multiples(
-    whole: Distributions, area: SubplotSpec, theme: Theme, part: type[BandsPanel | RidgesPanel]
+    whole: Distributions, area: SubplotSpec, theme: Theme, part: type[BandsPanel | RidgesPanel], what: str
 ) -> list[BandsPanel | RidgesPanel]:
     """Axes for each layer, under one title; of many layers, evenly spaced ones."""
     total, figure = len(whole.layers), figure_of(area)
@@ -131,9 +133,9 @@ def _multiples(
     head = figure.add_subplot(grid[0, :])
     head.set(xticks=[], yticks=[])
     head.axis("off")
-    what = "median, 50, 90 and 98 % of the values" if part is BandsPanel else "distribution"
+    shows = "median, 50, 90 and 98 % of the values" if part is BandsPanel else "distribution"
     some = "" if len(shown) == total else f", {len(shown)} of {total} layers"
-    head.set_title(f"{TITLES[whole.kind]}: {what}{some}", loc="left", fontsize=TITLE, color=theme.ink)
+    head.set_title(f"{TITLES[whole.kind]}{what}: {shows}{some}", loc="left", fontsize=TITLE, color=theme.ink)
     found: list[BandsPanel | RidgesPanel] = []
     for number, layer in enumerate(shown):
         row, column = divmod(number, layout.columns)

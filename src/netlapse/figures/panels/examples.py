@@ -12,7 +12,7 @@ from ..blocks import Blocks
 from ..cartography import CartographyPanel
 from ..hard_examples import HardExamplesPanel, most
 from ..learning_order import LearningOrderPanel
-from ..panel import Moving, Still, axes_in, figure_of
+from ..panel import Moving, Still, axes_in, entitle, figure_of, whose
 
 if TYPE_CHECKING:
     from matplotlib.gridspec import SubplotSpec
@@ -33,7 +33,9 @@ class Cartography:
 
     def draw(self, replay: Replay, area: SubplotSpec, theme: Theme) -> Drawn:
         """Draw it into this area."""
-        CartographyPanel(axes_in(area), replay.example_dynamics(split=self.split), theme=theme)
+        ax = axes_in(area)
+        CartographyPanel(ax, replay.example_dynamics(split=self.split), theme=theme)
+        entitle(ax, whose(replay, self.split))
         return Still()
 
 
@@ -48,7 +50,9 @@ class LearningOrder:
         """Draw it into this area."""
         rows, figure = area.subgridspec(2, 1, height_ratios=(2, 3)), figure_of(area)
         axes = [figure.add_subplot(rows[0]), figure.add_subplot(rows[1])]
-        return LearningOrderPanel(axes, replay.example_dynamics(split=self.split), theme=theme)
+        panel = LearningOrderPanel(axes, replay.example_dynamics(split=self.split), theme=theme)
+        entitle(axes[0], whose(replay, self.split))
+        return panel
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,9 @@ class HardExamples:
         room = 0.97 * wide * len(area.colspan) / grid.ncols, (high - 36) * len(area.rowspan) / grid.nrows - 30
         measure = replay.example_dynamics(split=self.split)
         places = measure.worst(min(self.n, most(room))).tolist()
+        ax = axes_in(area)
         panel = HardExamplesPanel(
-            axes_in(area),
+            ax,
             measure,
             places,
             _only_array(replay, self.split),
@@ -82,6 +87,7 @@ class HardExamples:
             shape=self.shape,
             feature_names=self.feature_names,
         )
+        entitle(ax, whose(replay, self.split))
         compute = partial(replay.class_probabilities, examples=places, split=self.split)
         blocks = Blocks(compute, replay.epochs)
         return Moving(blocks, panel)

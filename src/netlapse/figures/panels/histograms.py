@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...measures import Classes
 from ..blocks import Blocks, frames_within, overview
 from ..groups import Groups
-from ..histograms import LossPanel, OwnProbabilityPanel, ProbabilityPanel, largest_loss
+from ..histograms import LossPanel, OwnProbabilityPanel, ProbabilityPanel
 from ..panel import Moving, axes_in, figure_of, whose
 
 if TYPE_CHECKING:
@@ -39,16 +39,13 @@ class ClassProbabilities:
         compute = partial(replay.class_probabilities, split=self.split, output=self.output, label=self.label)
         first = compute(replay.epochs[:1].tolist())
         blocks = Blocks(compute, replay.epochs, at_once=frames_within(first.probabilities.nbytes))
+        what = whose(replay, self.split, self.output)
         if len(first.names) > 2:
             groups = Groups(Classes(first.labels, first.names), theme)
-            return Moving(
-                blocks, OwnProbabilityPanel(axes_in(area), first, groups, theme=theme, whose=whose(self.split))
-            )
+            return Moving(blocks, OwnProbabilityPanel(axes_in(area), first, groups, theme=theme, whose=what))
         grid = area.subgridspec(2, 1)
         panels = [
-            ProbabilityPanel(
-                figure_of(area).add_subplot(grid[row]), first, of=row, theme=theme, whose=whose(self.split)
-            )
+            ProbabilityPanel(figure_of(area).add_subplot(grid[row]), first, of=row, theme=theme, whose=what)
             for row in (0, 1)
         ]
         return Moving(blocks, *panels)
@@ -67,7 +64,4 @@ class SampleLosses:
         compute = partial(replay.sample_losses, split=self.split, output=self.output)
         losses = compute(overview(replay.epochs))
         blocks = Blocks(compute, replay.epochs, known=losses)
-        first = blocks.at(float(replay.epochs[0]))
-        return Moving(
-            blocks, LossPanel(axes_in(area), first, largest=largest_loss(losses), theme=theme, whose=whose(self.split))
-        )
+        return Moving(blocks, LossPanel(axes_in(area), losses, theme=theme, whose=whose(replay, self.split)))

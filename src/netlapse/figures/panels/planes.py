@@ -52,10 +52,10 @@ class FeatureSpace:
             split=self.split,
             output=self.output,
         )
-        ax = axes_in(area)
+        ax, what = axes_in(area), whose(replay, self.split, self.output)
         first = space.blocks.at(float(replay.epochs[0]))
-        panel = FeatureSpacePanel(ax, first, theme=theme, facts=space.facts, title=f"Feature space{whose(self.split)}")
-        class_legend(ax, panel.dots, theme)
+        panel = FeatureSpacePanel(ax, first, theme=theme, facts=space.facts, title=f"Feature space{what}")
+        class_legend(ax, panel.dots, theme, title=panel.quantity)
         return Moving(space.blocks, panel)
 
 
@@ -83,7 +83,7 @@ class DecisionBoundary:
         first = compute(replay.epochs[:1].tolist())
         most = frames_within(first.frame_bytes) if len(first.projection.origin) == 2 else 8
         blocks = Blocks(compute, replay.epochs, at_once=most)
-        ax = axes_in(area)
-        panel = DecisionBoundaryPanel(ax, first, theme=theme, title=f"Decision boundary{whose(self.split)}")
-        class_legend(ax, panel.dots, theme)
+        ax, what = axes_in(area), whose(replay, self.split, self.output)
+        panel = DecisionBoundaryPanel(ax, first, theme=theme, title=f"Decision boundary{what}")
+        class_legend(ax, panel.dots, theme, title=panel.quantity)
         return Moving(blocks, panel)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ..blocks import Blocks, overview
-from ..panel import Moving, figure_of
+from ..layout import arrange
+from ..panel import Moving, entitle, figure_of, whose
 from ..predictions import PredictionsPanel, ResidualsPanel, largest_residual, prediction_limits
 
 if TYPE_CHECKING:
@@ -31,15 +32,17 @@ class Predictions:
     quantities: tuple[int, ...] | None = None
     split: Literal["train", "validation"] = "train"
     output: str | None = None
-    span: tuple[int, int] = (2, 2)
+    span: tuple[int, int] = (1, 1)
 
     def draw(self, replay: Replay, area: SubplotSpec, theme: Theme) -> Drawn:
         """Draw it into this area."""
         whole, blocks = _measured(self, replay)
+        axes = _axes(area, len(whole.names))
         parts = [
             PredictionsPanel(ax, whole, limits=prediction_limits(whole, place), theme=theme, quantity=place)
-            for place, ax in enumerate(_axes(area, len(whole.names)))
+            for place, ax in enumerate(axes)
         ]
+        entitle(axes[0], whose(replay, self.split, self.output))
         return Moving(blocks, *parts)
 
 
@@ -55,10 +58,12 @@ class Residuals:
     def draw(self, replay: Replay, area: SubplotSpec, theme: Theme) -> Drawn:
         """Draw it into this area."""
         whole, blocks = _measured(self, replay)
+        axes = _axes(area, len(whole.names))
         parts = [
             ResidualsPanel(ax, whole, largest=largest_residual(whole, place), theme=theme, quantity=place)
-            for place, ax in enumerate(_axes(area, len(whole.names)))
+            for place, ax in enumerate(axes)
         ]
+        entitle(axes[0], whose(replay, self.split, self.output))
         return Moving(blocks, *parts)
 
 
@@ -77,6 +82,7 @@ def _measured(panel: Predictions | Residuals, replay: Replay) -> tuple[Measure, 
 
 
 def _axes(area: SubplotSpec, count: int) -> list[Axes]:
-    columns = 1 if count == 1 else 2
-    grid = area.subgridspec(-(-count // columns), columns)
-    return [figure_of(area).add_subplot(grid[place // columns, place % columns]) for place in range(count)]
+    figure, box = figure_of(area), area.get_position(figure_of(area))
+    layout = arrange([(1, 1)] * count, box.width * figure.get_figwidth() / (box.height * figure.get_figheight()))
+    grid = area.subgridspec(layout.rows, layout.columns)
+    return [figure.add_subplot(grid[place]) for place in layout.places]

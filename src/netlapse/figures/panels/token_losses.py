@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ..blocks import Blocks, overview
-from ..panel import Moving, figure_of
+from ..panel import Moving, entitle, figure_of, whose
 from ..token_losses import PlaceLossesPanel, TokenLossesPanel, largest_place_loss
 
 if TYPE_CHECKING:
@@ -37,8 +37,10 @@ class TokenLosses:
         whole = measured(overview(replay.epochs))
         figure, grid = figure_of(area), area.subgridspec(2, 1, height_ratios=(3, 2))
         largest = largest_place_loss(whole)
-        return Moving(
-            Blocks(measured, replay.epochs, known=whole),
-            TokenLossesPanel(figure.add_subplot(grid[0]), whole, largest=largest, theme=theme),
-            PlaceLossesPanel(figure.add_subplot(grid[1]), whole, largest=largest, theme=theme),
+        above, below = (figure.add_subplot(part) for part in (grid[0], grid[1]))
+        parts = (
+            TokenLossesPanel(above, whole, largest=largest, theme=theme),
+            PlaceLossesPanel(below, whole, largest=largest, theme=theme),
         )
+        entitle(above, whose(replay, self.split))
+        return Moving(Blocks(measured, replay.epochs, known=whole), *parts)

@@ -7,10 +7,10 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from ..blocks import Blocks, frames_within, overview
-from ..panel import Moving, axes_in
+from ..panel import Moving, axes_in, whose
 from ..planes import class_legend
 from ..spaces import feature_layer
-from ..tour import GrandTourPanel, reach_of
+from ..tour import GrandTourPanel, limits_of
 
 if TYPE_CHECKING:
     from matplotlib.gridspec import SubplotSpec
@@ -55,9 +55,9 @@ class GrandTour:
         at_once = frames_within(compute([start]).frame_bytes)
         few = overview(replay.epochs, _FEW)
         parts = (compute(few[k : k + at_once]) for k in range(0, len(few), at_once))
-        reach = max(reach_of([part], way) for part in parts)
+        limits = limits_of(parts, way)
         blocks = Blocks(compute, replay.epochs, at_once=at_once)
-        ax = axes_in(area)
-        panel = GrandTourPanel(ax, blocks.at(start), way, reach=reach, theme=theme)
-        class_legend(ax, panel.dots, theme)
+        ax, title = axes_in(area), f"Grand tour{whose(replay, self.split, self.output)}"
+        panel = GrandTourPanel(ax, blocks.at(start), way, limits=limits, theme=theme, title=title)
+        class_legend(ax, panel.dots, theme, title=panel.quantity)
         return Moving(blocks, panel)
