@@ -49,6 +49,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m bench.faithfulness
 	$(BIN)/python -m bench.label_noise
 	$(BIN)/python -m bench.panels
+	$(BIN)/python -m bench.study
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("netlapse needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

@@ -33,6 +33,9 @@ ARROWS = {
     "sklearn": {"record", "replay", "store"},
     "figures": {"measures"},
     "deepreplay": {"record", "store", "keras"},
+    # Its pages are drawn of studies, and a study has a door to them.
+    "study": {"record", "replay", "store", "catalog", "measures", "keras", "jax", "datasets", "report"},
+    "report": {"study", "figures"},
 }
 FREE = {"__init__", "__main__", "cli", "demo"}
 FRAMEWORKS = ("torch", "keras", "jax", "tensorflow", "lightning", "transformers", "flax", "equinox", "sklearn")

@@ -22,13 +22,29 @@ if TYPE_CHECKING:
     from .figures import plot as plot
     from .replay import Replay as Replay
     from .store import Run as Run
+    from .study.space import Range as Range
+    from .study.study import Study as Study
 
-__all__ = ["Replay", "Run", "compare", "film", "import_deepreplay", "open", "panels", "plot", "runs"]
+__all__ = [
+    "Range",
+    "Replay",
+    "Run",
+    "Study",
+    "compare",
+    "film",
+    "import_deepreplay",
+    "open",
+    "panels",
+    "plot",
+    "runs",
+]
 
 # Imported when they are asked for: drawing needs matplotlib and replaying NumPy; listing runs needs neither.
 _ROOMS = {
+    "Range": "study.space",
     "Replay": "replay",
     "Run": "store",
+    "Study": "study.study",
     "compare": "figures",
     "film": "figures",
     "import_deepreplay": "deepreplay",

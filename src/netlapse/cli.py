@@ -1,11 +1,13 @@
-"""The command line: `netlapse demo | ls | show | plot | film | compare | verify | cp | rm | prune | import`."""
+"""The command line: `netlapse demo | study | ls | show | plot | film | compare | verify | cp | rm | prune | import`."""
 
 from __future__ import annotations
 
 import sys
+from datetime import timedelta
 from enum import StrEnum
-from math import isnan
+from math import isfinite, isnan
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,17 +15,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from .errors import DamagedRun, NetlapseError, printable
+from .errors import DamagedRun, NetlapseError, StudyError, printable
 
 # Nothing else that takes long is imported before it is needed: `netlapse ls` starts in a tenth of a second.
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import pandas as pd
     from matplotlib.figure import Figure
     from rich.progress import Progress
 
     from .replay import Replay
     from .store import Parameter
+    from .study.study import Study
 
 app = typer.Typer(
     help="See a neural network learn: record a training run, replay it as figures and films.",
@@ -47,6 +51,13 @@ class Format(StrEnum):
     table = "table"
     json = "json"
     csv = "csv"
+
+
+class Mode(StrEnum):
+    """Ways to train the networks of a study."""
+
+    exact = "exact"
+    fast = "fast"
 
 
 # No Path: it would take a slash out of s3://bucket/run.
@@ -143,6 +154,153 @@ def demo(
     console.print(f"\nWrote to {folder.resolve()}:")
     for path in written:
         console.print(f"  {path.relative_to(folder)}{'/' if path.is_dir() else ''}")
+
+
+@app.command()
+def study(
+    what: Annotated[
+        str,
+        typer.Argument(
+            help='The TOML file of a study; "article", which is built in; or "resume" and the folder of one that was'
+            " stopped.",
+            metavar="FILE.toml|article|resume",
+        ),
+    ],
+    folder: Annotated[
+        str | None, typer.Argument(help="Folder or URL of the study to resume.", metavar="FOLDER")
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", "-o", help="Folder or URL to keep it in; the file's own, or article-study, by default."),
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="Networks of each setting.", min=1)] = None,
+    mode: Annotated[
+        Mode | None,
+        typer.Option(help="exact: as fit trains each network. fast: many times as fast, within its rounding."),
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(help="Cores to train on; all by default.", min=1)] = None,
+    ray: Annotated[bool, typer.Option("--ray", help="Train in processes of Ray, started on this machine.")] = False,
+    ray_address: Annotated[
+        str | None, typer.Option(help="Train on the Ray cluster at this address.", metavar="HOST:PORT")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Page to write, such as report.html; in the study's folder by default.")
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option(help="Hyper-parameter to compare by; each that varies by default.", metavar="NAME")
+    ] = None,
+) -> None:
+    """Train many networks at once, over settings and seeds, and say what differs, with intervals and a report.
+
+    What was stopped goes on with: netlapse study resume FOLDER. That runs the files that the study was made of.
+    """
+    made = _study(what, folder, out, seeds, mode)
+    if by is not None and by not in made.varied:
+        raise StudyError(f"the study does not vary {by!r}; --by can be {', '.join(made.varied)}")
+    _train(made, jobs, ray_address or ray or None)
+    table = made.table
+    written = [f"{made.path}/table.parquet"]
+    names = [by] if by else made.varied
+    if "first_right" in table:
+        _print_outcomes(table, names)
+        written.append(str(_report(made, report, by)))
+    else:
+        console.print("Its targets are no classes, so no case is right or wrong: there are no findings and no report.")
+    for path in written:
+        _wrote(path)
+
+
+def _study(what: str, folder: str | None, out: str | None, seeds: int | None, mode: Mode | None) -> Study:
+    from .keras_backend import choose_backend
+
+    if what == "resume" and folder is None:
+        raise typer.BadParameter("resume which study? Write: netlapse study resume FOLDER")
+    if what == "resume" and not (out is seeds is mode is None):
+        raise typer.BadParameter("a study is resumed as it was started: without --out, --seeds and --mode")
+    if what != "resume" and folder is not None:
+        raise typer.BadParameter(f"only resume takes a folder; write: netlapse study {what} --out {folder}")
+    if choose_backend("jax"):
+        console.print("Keras backend: jax (KERAS_BACKEND is not set)")
+    from .keras.backend import keras
+
+    if (backend := keras.backend.backend()) != "jax":
+        raise StudyError(
+            f"studies are trained by JAX, but Keras runs on {backend}; set KERAS_BACKEND=jax (and, if it is not"
+            ' installed: pip install "netlapse[study]")'
+        )
+    from .study import toml
+
+    if what == "resume" and folder is not None:
+        return toml.resume(folder)
+    return toml.start(what, out=out, seeds=seeds, mode=mode.value if mode else None)
+
+
+def _train(made: Study, jobs: int | None, ray: str | bool | None) -> None:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+    text = TextColumn("{task.description}")
+    columns = (SpinnerColumn(), text, BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
+    settings = "1 setting" if len(made.settings) == 1 else f"{len(made.settings):,} settings"
+    console.print(_text(f"{settings} of {made.seeds:,} seeds, {made.mode}, in {made.path}"), soft_wrap=True)
+    started, before = monotonic(), -1
+
+    def pace(done: int, total: int) -> str:
+        """How fast it goes, of what is trained in this run, with the time to compile."""
+        nonlocal before
+        before = done if before < 0 else before
+        if done == before:
+            return "compiling" if done < total else ""
+        rate = (done - before) / (monotonic() - started)
+        left = f", {timedelta(seconds=round((total - done) / rate))} left" if done < total else ""
+        return f"{rate:,.3g} networks/s{left}"
+
+    try:
+        with Progress(*columns, console=console) as progress:
+            task = progress.add_task("networks", total=None, pace="")
+            made.run(
+                jobs=jobs,
+                ray=ray,
+                progress=lambda done, total: progress.update(task, completed=done, total=total, pace=pace(done, total)),
+            )
+    except KeyboardInterrupt:
+        console.print(_text(f"stopped; go on with: netlapse study resume {made.path}"), soft_wrap=True)
+        raise
+
+
+def _print_outcomes(table: pd.DataFrame, names: Sequence[str]) -> None:
+    """When networks got all cases right, by setting, and what can be said of that."""
+    from rich.table import Table
+
+    from .study.findings import findings
+    from .study.statistics import outcomes, share, split, survival
+
+    every = outcomes(table)
+    for name in names:
+        shown = Table(name.replace("_", " "), box=None, title_justify="left")
+        for heading in ("n", f"right within {every.known:g} epochs", "median first epoch", "diverged"):
+            shown.add_column(heading, justify="right")
+        for setting, rows in split(table, name).items():
+            of = every.of(rows)
+            right, when = share(of, every.known), survival(of)
+            shares = f"{right.value:.1%} ({right.low:.1%} to {right.high:.1%})"
+            ends = f"{when.median_low:g} to {when.median_high:g}".replace("inf", "never")
+            middle = f"{when.median:g} ({ends})" if isfinite(when.median) else "never"
+            shown.add_row(*map(_text, (setting, f"{right.n:,}", shares, middle, f"{right.diverged:,}")))
+        console.print()
+        console.print(shown)
+        console.print()
+        for finding in findings(table, name):
+            console.print(_text(f"- {finding.text}"))
+    console.print()
+
+
+def _report(made: Study, path: Path | None, by: str | None) -> Path:
+    if path is None:
+        # A page is a file of this machine, wherever the study is.
+        remote = "://" in made.path
+        path = Path(f"{_folder_name(made.path)}-report.html") if remote else Path(made.path) / "report.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return made.report(path, by=by)
 
 
 @app.command(name="ls")
@@ -450,7 +608,7 @@ def _save(figure: Figure, path: Path) -> Path:
     return path
 
 
-def _wrote(path: Path) -> None:
+def _wrote(path: Path | str) -> None:
     console.print(_text(f"wrote {path}"), soft_wrap=True)
 
 

@@ -48,3 +48,7 @@ class Unsupported(NetlapseError):
 
 class BadQuery(NetlapseError, ValueError):
     """What runs were to be chosen or ordered by cannot be understood, or names what no run has."""
+
+
+class StudyError(NetlapseError):
+    """A study cannot be made, opened or continued as asked."""
