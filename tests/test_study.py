@@ -187,6 +187,20 @@ def test_a_network_is_trained_again_to_the_bit_and_is_a_run(mode, tmp_path):
         found.replay(99)
 
 
+def test_networks_are_chosen_by_rules_and_queries(tmp_path):
+    found = study(tmp_path, seeds=5).run()
+    table = found.table
+    for setting, rows in table.groupby("setting"):
+        ranked = rows.sort_values("final_loss").network.tolist()
+        assert found.choose("best")[setting] == ranked[0]
+        assert found.choose("worst")[setting] == ranked[-1]
+        assert found.choose("median")[setting] == ranked[2]
+        assert found.choose("best", 2)[2 * setting : 2 * setting + 2] == ranked[:2]
+    never = table[table.first_right.isna()].network.tolist()
+    assert found.choose("failed", 99) == never
+    assert found.choose("seed == 3 and activation == 'relu'") == [8]
+
+
 def test_a_study_goes_on_where_it_was(tmp_path, monkeypatch):
     whole = study(tmp_path / "whole").run().table
     trained = []
@@ -297,7 +311,7 @@ def test_the_report_and_boundaries_are_those_of_the_study(tmp_path):
     path = found.report(tmp_path / "report.html", title="Two activations")
     text = path.read_text()
     assert "Two activations" in text
-    assert "4 networks" in text or "of 4" in text
+    assert "4 networks at a glance: activation tanh" in text
 
 
 def ignoring(units=3, width=1):

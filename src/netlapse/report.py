@@ -85,7 +85,7 @@ def report(
     parts += [_setting(table, curves, name, theme) for name in compared]
     parts.append(_together(table, varied, theme))
     if boundaries is not None:
-        parts.append(_boundaries(table, boundaries, theme))
+        parts.append(_boundaries(table, boundaries, varied, theme))
     body = f"<header><h1>{_text(title)}</h1></header>\n<main>\n" + "\n".join(parts) + "\n</main>"
     page = (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -231,7 +231,7 @@ def _together(table: pd.DataFrame, varied: Sequence[str], theme: PageTheme) -> s
     return f"<section><h2>Together</h2>{pictures}</section>"
 
 
-def _boundaries(table: pd.DataFrame, measure: Boundaries, theme: PageTheme) -> str:
+def _boundaries(table: pd.DataFrame, measure: Boundaries, varied: Sequence[str], theme: PageTheme) -> str:
     measure = measure.first(_MOST_BOUNDARIES)
     last = outcomes(table, "right_for_good")
     place = {int(network): k for k, network in enumerate(table["network"])}
@@ -251,7 +251,10 @@ def _boundaries(table: pd.DataFrame, measure: Boundaries, theme: PageTheme) -> s
         (960, 1000),
         vector=False,
     )
-    return f"<section><h2>{len(verdicts)} networks at a glance</h2>{picture}</section>"
+    shown = table.iloc[[place[int(network)] for network in measure.networks]]
+    alike = [f"{name.replace('_', ' ')} {shown[name].iloc[0]}" for name in varied if shown[name].nunique() == 1]
+    title = f"{len(verdicts)} networks at a glance" + (f": {', '.join(alike)}" if alike else "")
+    return f"<section><h2>{_text(title)}</h2>{picture}</section>"
 
 
 def _figure(draw: Draw, alt: str, caption: str, theme: PageTheme, size: tuple[int, int], *, vector: bool = True) -> str:

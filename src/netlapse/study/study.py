@@ -331,6 +331,29 @@ class Study:
                     return network
         raise UnknownName(f"there is no network {number}; there are {len(self.settings) * self.seeds}, from 0 on")
 
+    def choose(self, rule: str, most: int = 1) -> list[int]:
+        """Numbers of networks to look at, at most so many of each setting: `replay` makes runs of them.
+
+        The `rule` is "best", "worst" or "median" by the final loss, where networks that diverged are the worst;
+        "failed" for those that were never right, or diverged; or a pandas query of the table: "first_right > 100".
+        """
+        table = self.table
+        if rule == "failed":
+            never = table["first_right"].isna() if "first_right" in table else False
+            table = table[(table["status"] == "diverged") | never]
+        elif rule not in ("best", "worst", "median"):
+            table = table.query(rule)
+        found: list[int] = []
+        for _, rows in table.groupby("setting"):
+            numbers: list[int] = rows["network"].tolist()
+            if rule in ("best", "worst", "median"):
+                numbers = rows.sort_values("final_loss", na_position="last")["network"].tolist()
+            if rule == "worst":
+                numbers.reverse()
+            first = max(0, (len(numbers) - most) // 2) if rule == "median" else 0
+            found += numbers[first : first + most]
+        return found
+
     def replay(self, number: int, path: str | Path | None = None, *, probe_size: int = PROBE_SIZE) -> Run:
         """Train a network of the table again, to the bit, and record it as a run; below the study by default.
 
