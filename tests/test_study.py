@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -296,6 +297,11 @@ def test_models_that_cannot_be_trained_together_are_trained_by_fit(tmp_path):
         found.run()
     assert set(found.table["mode"]) == {"one by one"}
     assert (found.curves()[:, -1] < found.curves()[:, 0]).all()
+    # Threads share the one model that fit trains.
+    program, networks = found._program(found.pieces[0]), found.pieces[0].networks
+    with ThreadPoolExecutor(2) as pool:
+        for place, trained in enumerate(pool.map(lambda one: program.train([one]), networks)):
+            np.testing.assert_array_equal(trained.trainable[0][0], found.weights(0)[place])
 
 
 def test_the_report_and_boundaries_are_those_of_the_study(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 from ..jax.backend import jax
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
     # Of some networks, variable by variable: each (network, ...).
     Stacked = list[Any]
+
+
+# To be drawn from, initialisers or Keras' global seed are changed for a moment: by one thread at a time.
+_DRAWING = Lock()
 
 
 class Initial:
@@ -35,6 +40,10 @@ class Initial:
 
     def __call__(self, seeds: Sequence[int]) -> tuple[Stacked, Stacked]:
         """Trainable and other variables of the networks with these seeds."""
+        with _DRAWING:
+            return self._drawn(seeds)
+
+    def _drawn(self, seeds: Sequence[int]) -> tuple[Stacked, Stacked]:
         if self.at_once:
             return self._draw(jax.numpy.asarray(seeds, jax.numpy.uint32))
         before = random_state()

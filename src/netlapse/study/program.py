@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,6 +57,8 @@ class Program:
         self.reading, self.data = read(self.model, *builder.data(setting))
         self._slots = GROUP * len({(one.setting, one.order) for one in networks}) if self._shared else 0
         self._starts: dict[int, tuple[Initial, float]] = {}
+        self._alone = Lock()
+        self._traced: set[object] = set()
         self._kind: type[Exact | Fast | OneByOne] = Exact if mode == "exact" else Fast
         self.difference: float | None = None
         try:
@@ -71,6 +74,8 @@ class Program:
                 stacklevel=2,
             )
             self._kind = OneByOne
+            # One after another they need no copies, and each has the order of its group all the same.
+            self._shared, self._slots = False, 0
             self.__dict__.pop("_in_the_end", None)
 
     @property
@@ -96,10 +101,20 @@ class Program:
         for start in range(0, len(networks), at_once):
             some = networks[start : start + at_once]
             places = _places(some, self._shared, self._slots)
-            trained = trainer(*self._given([some[place] for place in places]), self.data)
+            trained = self._trained(trainer, [some[place] for place in places])
             # The first of each: the others are copies.
             parts.append(trained.of(np.array([places.index(place) for place in range(len(some))])))
         return Trained.join(parts)
+
+    def _trained(self, trainer: Exact | Fast | OneByOne, networks: Sequence[Network]) -> Trained:
+        """What a trainer makes of networks, from whichever thread."""
+        given = self._given(networks)
+        with self._alone:
+            # While it is traced, and always by fit, the model is changed.
+            if isinstance(trainer, OneByOne) or trainer not in self._traced:
+                self._traced.add(trainer)
+                return trainer(*given, self.data)
+        return trainer(*given, self.data)
 
     def start(self, setting: int) -> None:
         """Build what draws the initial weights of a setting; Keras builds one model at a time."""
@@ -124,9 +139,10 @@ class Program:
             self.start(setting)
             parts.append(self._starts[setting][0]([one.seed for one in networks if one.setting == setting]))
         # Networks of one setting are neighbours.
-        return tuple(
+        trainable, others = (
             [np.concatenate(column) for column in zip(*side, strict=True)] for side in zip(*parts, strict=True)
-        )  # type: ignore[return-value]
+        )
+        return trainable, others
 
     def _rates(self, networks: Sequence[Network]) -> Any:
         return np.array([self._starts[network.setting][1] for network in networks], np.float32)

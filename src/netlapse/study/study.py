@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import closing
@@ -137,8 +138,6 @@ class Study:
 
     @cached_property
     def _described(self) -> list[str]:
-        import json
-
         found = [json.dumps(describe(self._builder.model(setting)), sort_keys=True) for setting in self.settings]
         self._builder.require_effect(self.settings, found)
         return found
@@ -162,8 +161,6 @@ class Study:
     @cached_property
     def _keys(self) -> list[str]:
         """What of each setting needs a program of its own."""
-        import json
-
         return [
             repr(
                 (
