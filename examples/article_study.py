@@ -20,8 +20,10 @@ from netlapse.datasets import parabolas
 from netlapse.demo import INITIAL_WEIGHTS, LEARNING_RATE, PUBLISHED
 from netlapse.errors import Unsupported
 from netlapse.study.article import ACTIVATIONS, BATCH_SIZE, EPOCHS, article
+from netlapse.study.effects import ratio_of_epochs
 from netlapse.study.findings import findings
-from netlapse.study.statistics import outcomes, percentile, ratio_of_epochs, split
+from netlapse.study.outcomes import outcomes, split
+from netlapse.study.shares import percentile
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("folder", nargs="?", default="article-study", type=Path, help="where everything is kept")

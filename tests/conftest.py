@@ -15,6 +15,14 @@ import pytest
 REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference"
 
 
+def pytest_configure(config):
+    """What XLA compiles is kept for other tests and processes, and for later runs: it is most of what JAX does here."""
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(config.cache.mkdir("jax"))
+    # Without a limit there is no lock, and one may read what another has half written.
+    os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = str(500_000_000)
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+
+
 @pytest.fixture(autouse=True)
 def ctrl_c():
     """Python's own handling of Ctrl-C, which a shell may have switched off for processes in the background."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import runpy
 from pathlib import Path
@@ -36,3 +37,17 @@ def test_the_gallery_shows_every_panel():
     default = {"feature_space", "class_probabilities", "curves", "sample_losses"}
     for name, panel in BY_NAME.items():
         assert name in default or f'"{name}"' in text or f"panels.{panel.__name__}(" in text, name
+
+
+def test_the_gallery_shows_every_figure_of_studies():
+    from netlapse.figures import studies
+
+    text = "".join(script.read_text() for script in SCRIPTS)
+    drawn = [name for name, value in vars(studies).items() if inspect.isfunction(value)]
+    assert len(drawn) == 6
+    assert [name for name in drawn if f"studies.{name}(" not in text] == []
+
+
+def test_the_readme_names_every_script():
+    readme = (GALLERY.parents[1] / "README.md").read_text()
+    assert [script.name for script in SCRIPTS if f"(examples/gallery/{script.name})" not in readme] == []

@@ -17,7 +17,7 @@ import socket
 import sys
 import tracemalloc
 import warnings
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from unittest import mock
 
@@ -26,7 +26,6 @@ import pytest
 import typer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rich.console import Console
 from typer.testing import CliRunner
 
 import netlapse
@@ -231,7 +230,7 @@ def look_at(path):
             door(replay.model, 0)
             door(replay.activations, "none")
         shown = io.StringIO()
-        with mock.patch.object(cli, "console", Console(file=shown)), suppress(typer.Exit):
+        with redirect_stdout(shown), suppress(typer.Exit):
             door(cli.list_runs, path)
             door(cli.show, path)
             door(cli.verify, [path])

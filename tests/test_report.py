@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
+from dataclasses import replace
 from html.parser import HTMLParser
 from math import inf, isnan
 from xml.etree import ElementTree as ET
@@ -14,9 +15,9 @@ import pytest
 
 from netlapse.errors import UnknownName, Unsupported
 from netlapse.report import report
-from netlapse.study import statistics
+from netlapse.study import effects, outcomes, shares, survival
+from netlapse.study.boundaries import Boundaries
 from netlapse.study.findings import findings, luck
-from netlapse.study.statistics import Boundaries
 
 EVIL = "</script></style><img src=x onerror=alert(1)>\"'&$_{"
 
@@ -101,19 +102,19 @@ def test_findings_have_the_numbers_of_the_statistics():
     assert kinds[:6] == ["share", "median"] * 3
     assert kinds[6:10] == ["difference of shares", "difference of epochs", "ratio of epochs", "pace"]
     assert len(found) == 6 + 3 * 4
-    of = {name: statistics.outcomes(table).of(rows) for name, rows in statistics.split(table, "activation").items()}
-    share = statistics.share(of["sigmoid"])
+    of = {name: outcomes.outcomes(table).of(rows) for name, rows in outcomes.split(table, "activation").items()}
+    share = shares.share(of["sigmoid"])
     assert (found[0].number, found[0].low, found[0].high, found[0].n) == (share.value, share.low, share.high, 40)
     assert found[0].text == (
-        f"With activation sigmoid, {100 * share.value:.0f} % of 40 networks got all cases right within 150 epochs "
+        f"With activation sigmoid, {100 * share.value:.0f} % of 40 networks became right within 150 epochs "
         f"({100 * share.low:.0f} to {100 * share.high:.0f} %); 2 diverged and count as never right."
     )
-    effect = statistics.difference_of_shares(of["sigmoid"], of["tanh"])
+    effect = effects.difference_of_shares(of["sigmoid"], of["tanh"])
     assert effect.paired
     assert (found[6].number, found[6].low, found[6].high, found[6].n) == (effect.value, effect.low, effect.high, 40)
     assert "40 pairs" in found[6].text
     assert isnan(found[9].low)
-    test = statistics.pairwise_logrank(of)[0]
+    test = survival.pairwise_logrank(of)[0]
     assert found[9].number == test.adjusted
     assert "Holm's correction for 3 tests" in found[9].text
 
@@ -138,12 +139,12 @@ def test_findings_say_when_seeds_are_too_few():
     alike["first_right"] = np.tile(alike["first_right"][:3000], 2)
     found = {finding.kind: finding for finding in findings(alike, "activation")}
     assert found["difference of shares"].text.endswith("no difference that matters, if there is any.")
-    assert "as many networks get all cases right as with" in found["difference of shares"].text
+    assert "as many networks become right within 150 epochs as with" in found["difference of shares"].text
 
 
 def test_one_network_and_none_right_are_said_as_such():
     alone = findings(study(n=1, diverged=0), "activation")
-    assert "of 1 network got" in alone[0].text
+    assert "of 1 network became right" in alone[0].text
     assert not any(finding.tells for finding in alone if finding.kind.startswith("difference"))
     never = study(n=20, diverged=20)
     never["first_right"] = np.nan
@@ -159,6 +160,16 @@ def test_many_settings_are_compared_with_one():
     assert all("with activation c (" in text for text in compared)
     with pytest.raises(UnknownName, match="activation has no setting 'z'; it has a, b"):
         findings(table, "activation", reference="z")
+
+
+def test_sentences_say_which_event_they_are_about():
+    table = study(n=30)
+    table["right_for_good"] += 10
+    once, for_good = (findings(table, "activation", event=event) for event in ("first_right", "right_for_good"))
+    assert not any("for good" in finding.text for finding in once)
+    assert all("right for good" in finding.text for finding in for_good)
+    assert for_good[1].number == once[1].number + 10
+    assert "was right for good at" in luck(table, "activation", 35, event="right_for_good").text
 
 
 def test_networks_of_one_pair_are_not_tested_as_if_independent():
@@ -184,18 +195,18 @@ def test_luck_is_a_finding():
 
 def test_a_report_states_the_design_the_findings_and_every_setting(tmp_path):
     table = study(rates=(0.01, 0.1))
-    found = page(tmp_path, table, boundaries=boundaries(table), design={"mode": "exact", "data": "parabolas"})
+    found = page(tmp_path, table, boundaries=[boundaries(table)], design={"mode": "exact", "data": "parabolas"})
     text = found.text
     for words in (
         "activation: sigmoid, tanh, relu; learning rate: 0.01, 0.1",
         "240, of which",
         "4 diverged",
-        "40 sets of networks that share initial weights",
+        "40 sets of networks, each of one seed",
         "exact",
         "parabolas",
         "By activation",
         "By learning rate",
-        "100 networks at a glance",
+        "Networks at a glance",
     ):
         assert words in text, words
     for by in ("activation", "learning_rate"):
@@ -210,13 +221,14 @@ def test_a_report_states_the_design_the_findings_and_every_setting(tmp_path):
 
 def test_a_report_needs_nothing_else_and_runs_nothing(tmp_path):
     table = study()
-    found = page(tmp_path, table, theme="auto", boundaries=boundaries(table))
+    found = page(tmp_path, table, theme="auto", boundaries=[boundaries(table)])
     assert found.all("meta")[1] == {
         "http-equiv": "Content-Security-Policy",
         "content": "default-src 'none'; img-src data:; style-src 'unsafe-inline'",
     }
     assert not {"script", "link", "iframe", "object", "a", "form"} & {tag for tag, _ in found.elements}
-    assert len(found.all("source")) == len(found.all("img"))
+    # Of each picture a light and a dark one, wide and narrow.
+    assert len(found.all("source")) == 3 * len(found.all("img"))
     for picture in [image["src"] for image in found.all("img")] + [source["srcset"] for source in found.all("source")]:
         kind, data = picture.split(";base64,")
         assert kind in ("data:image/svg+xml", "data:image/png")
@@ -227,6 +239,60 @@ def test_a_report_needs_nothing_else_and_runs_nothing(tmp_path):
             assert not any(part.tag.endswith(("script", "foreignObject")) for part in svg.iter())
     text = (tmp_path / "report.html").read_text()
     assert not re.findall(r"https?://|url\(|@import|\bon\w+=", re.sub(r"base64,[^\"]*", "", text))
+
+
+def test_boundaries_of_several_settings_stand_beside_each_other(tmp_path):
+    table = study(n=50)
+    of = boundaries(table)
+    each = [
+        replace(of, networks=of.networks[start : start + 50], logits=of.logits[start : start + 50])
+        for start in (0, 50, 100)
+    ]
+    path = report(table, {}, tmp_path / "report.html", title="Five of them", boundaries=[*each, *each[:2]])
+    found = Page(path.read_text())
+    shown = [image for image in found.all("img") if image["alt"].startswith("The decision boundaries of 36 networks")]
+    # Of more than four, the first.
+    assert len(shown) == 4
+    assert [found.text.count(f"Activation {name}") for name in ("sigmoid", "tanh", "relu")] == [2, 1, 1]
+    right = table["right_for_good"].notna() & (table["status"] == "trained")
+    assert f": {right[50:86].sum()} right, {36 - right[50:86].sum()} wrong, 0 diverged" in shown[1]["alt"]
+
+
+def test_a_narrow_screen_has_pictures_of_its_own(tmp_path):
+    found = page(tmp_path, study(n=5))
+    sources = found.all("source")
+    assert len(sources) == len(found.all("img"))
+    assert {(source["media"], source["width"]) for source in sources} == {("(max-width: 40rem)", "480")}
+    assert {image["width"] for image in found.all("img")} == {"960"}
+
+
+def test_curves_are_drawn_with_what_diverged_as_worst(tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(
+        "netlapse.report.studies.loss_bands", lambda of, ax, **more: drawn.setdefault(more["quantity"], (of, more))
+    )
+    table = study(n=5)
+    loss = curves(table)["loss"]
+    of = {"accuracy": np.full_like(loss, 0.5), "val_mse": loss, "loss": loss, "logged": loss[:, 1:]}
+    report(table, of, tmp_path / "report.html", title="")
+    assert list(drawn) == ["loss", "accuracy", "val mse", "logged"]
+    assert [more["higher_is_better"] for _, more in drawn.values()] == [False, True, False, True]
+    values, more = drawn["accuracy"]
+    # Its loss is no number from epoch 5 on, and what is then right is chance.
+    assert np.isnan(values["sigmoid"][:2, 5:]).all()
+    assert (values["sigmoid"][2:] == 0.5).all()
+    assert more["diverged"]["sigmoid"].tolist() == [True, True, False, False, False]
+
+
+def test_results_are_no_settings_and_an_event_can_be_named(tmp_path):
+    table = study(n=5).assign(
+        setting=0, mode="fast", lowest_loss=0.1, first_right_negative=3.0, final_R2=np.arange(15.0), momentum=0.9
+    )
+    found = page(tmp_path, table, design={"right": "loss < 0.1"}).text
+    assert "Variedactivation: sigmoid, tanh, relu" in found
+    assert "The same for alllearning rate 0.05; momentum 0.9" in found
+    assert "Rightloss < 0.1" in found
+    assert "no case is wrong" not in found
 
 
 def test_names_are_shown_and_never_obeyed(tmp_path):
@@ -268,5 +334,5 @@ def test_what_cannot_be_reported_is_one_clear_error(tmp_path):
     strangers = study(n=5)
     strangers["network"] += 1000
     with pytest.raises(UnknownName, match="the study's table has not"):
-        report(table, {}, path, title="", boundaries=boundaries(strangers))
+        report(table, {}, path, title="", boundaries=[boundaries(strangers)])
     assert not path.exists()

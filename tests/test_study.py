@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ pytest.importorskip("pyarrow")
 
 import netlapse  # noqa: E402
 from netlapse.datasets import parabolas  # noqa: E402
-from netlapse.errors import StudyError, UnknownName, Unsupported  # noqa: E402
+from netlapse.errors import BadQuery, StudyError, UnknownName, Unsupported  # noqa: E402
 from netlapse.study.pieces import GROUP, divide  # noqa: E402
 from netlapse.study.rows import _milestones  # noqa: E402
 from netlapse.study.train_last import orders  # noqa: E402
@@ -111,6 +112,77 @@ def test_every_network_is_what_fit_makes_of_it(name, mode, tmp_path):
                 assert trained.logged[key][place, epoch] == pytest.approx(value, abs=2e-5)
 
 
+def with_adam(first=True):
+    given = [
+        {"beta_1": 0.5, "epsilon": 1e-2, "weight_decay": 0.2, "clipnorm": 0.05},
+        {"beta_1": 0.9, "epsilon": 1e-7, "weight_decay": 0.01, "clipnorm": 0.3},
+    ][first]
+    rate, l2 = [(0.1, 0.02), (0.3, 0.001)][first]
+    return network(
+        lambda: optimizers.Adam(0.01, **given), lambda: layers.Dropout(rate), regularizer=keras.regularizers.L2(l2)
+    )()
+
+
+def with_momentum(first=True):
+    return network(lambda: optimizers.SGD(0.05, momentum=[0.9, 0.5][first], nesterov=True))()
+
+
+def with_rmsprop(first=True):
+    rho, momentum = [(0.7, 0.8), (0.9, 0.5)][first]
+    return network(lambda: optimizers.RMSprop(0.01, rho=rho, momentum=momentum))()
+
+
+@pytest.mark.parametrize("make", [with_momentum, with_rmsprop, with_adam])
+@pytest.mark.parametrize("mode", ["exact", "fast"])
+def test_settings_that_differ_in_numbers_share_a_program(make, mode, tmp_path):
+    space = {"first": [True, False]}
+    found = netlapse.Study(tmp_path / "study", make, (X, Y), space, seeds=1, epochs=2, batch_size=48, mode=mode)
+    assert {piece.program for piece in found.pieces} == {0}
+    networks = [one for piece in found.pieces for one in piece.networks]
+    program = found._program(found.pieces[0])
+    trained = program.train(networks, every_epoch=True)
+    assert program.mode == mode
+    for place, one in enumerate(networks):
+        start = ([values[place, 0] for values in part] for part in (trained.trainable, trained.others))
+        [order] = orders([one.order], 2, len(X))
+        model = make(**found.settings[one.setting])
+        weights, logs = by_fit(model, *start, order.astype(int), 48)
+        tolerance = 0 if mode == "exact" and make is with_momentum else 1e-6 if mode == "exact" else 2e-5
+        for own, values in zip(weights[1], trained.trainable, strict=True):
+            np.testing.assert_allclose(values[place, 2], own, rtol=tolerance, atol=tolerance)
+        # The regularisation is part of the loss, with the network's own number.
+        assert trained.logged["loss"][place, 1] == pytest.approx(logs[1]["loss"], abs=2e-5)
+        loss = model.evaluate(X, Y, batch_size=len(X), verbose=0)[0]
+        assert trained.measured["loss"][place, 2] == pytest.approx(loss, abs=2e-5)
+
+
+def test_numbers_that_code_may_ask_for_have_programs_of_their_own(tmp_path):
+    def make(momentum, rate):
+        return network(lambda: optimizers.SGD(0.05, momentum=momentum), lambda: layers.Dropout(rate))()
+
+    space = {"momentum": [0.0, 0.5, 0.9], "rate": [0.0, 0.1, 0.2]}
+    found = netlapse.Study(tmp_path / "study", make, (X, Y), space, seeds=1, epochs=1)
+    programs = {one.setting: piece.program for piece in found.pieces for one in piece.networks}
+    of = [programs[setting] for setting in range(9)]
+    assert [of[0], of[1], of[3], of[4]] == sorted({*of})
+    assert of[1] == of[2]
+    assert of[3] == of[6]
+    assert {of[4], of[5], of[7], of[8]} == {of[4]}
+
+
+def test_classes_of_the_user_keep_their_numbers(tmp_path):
+    class Own(optimizers.SGD):
+        def update_step(self, gradient, variable, learning_rate):
+            super().update_step(gradient, variable, learning_rate if self.momentum > 0.7 else 0.1 * learning_rate)
+
+    def make(momentum):
+        return network(lambda: Own(0.05, momentum=momentum))()
+
+    space = {"momentum": [0.5, 0.9]}
+    found = netlapse.Study(tmp_path / "study", make, (X, Y), space, seeds=1, epochs=1)
+    assert {piece.program for piece in found.pieces} == {0, 1}
+
+
 def test_what_is_measured_is_what_evaluate_says(tmp_path):
     found = study(tmp_path).run()
     table = found.table
@@ -152,17 +224,33 @@ def test_pairs_share_initial_weights_and_orders(tmp_path):
     assert len(set(seeds)) == len(seeds) == 16
 
 
+@pytest.mark.parametrize("paired", [False, True])
 @pytest.mark.parametrize("shared", [False, True])
-def test_pieces_hold_every_network_once_and_whole_groups(shared):
-    pieces = divide([0, 1, 0], range(40), size=64, paired=True, shared_orders=shared)
-    numbers = [one.number for piece in pieces for one in piece.networks]
-    assert sorted(numbers) == list(range(120))
-    assert all(len(piece.networks) <= 64 for piece in pieces)
-    assert all({one.setting for one in piece.networks} <= ({1} if piece.program else {0, 2}) for piece in pieces)
-    groups = {(one.setting, one.seed // GROUP): piece.number for piece in pieces for one in piece.networks}
-    assert all(groups[one.setting, one.seed // GROUP] == piece.number for piece in pieces for one in piece.networks)
-    orders_of = {one.order for piece in pieces for one in piece.networks}
-    assert orders_of == (set(range(3)) if shared else set(range(40)))
+@pytest.mark.parametrize(("programs", "seeds"), [([0, 1, 0], 40), ([0] * 100, 1), ([0, 1] * 30, 3)])
+def test_pieces_hold_every_network_once_and_are_full(programs, seeds, shared, paired):
+    # Every third setting has data of its own.
+    data = [number % 3 == 0 for number in range(len(programs))]
+    pieces = divide(programs, data, range(seeds), size=64, paired=paired, shared_orders=shared)
+    networks = [one for piece in pieces for one in piece.networks]
+    assert sorted(one.number for one in networks) == list(range(len(programs) * seeds))
+    assert [piece.number for piece in pieces] == list(range(len(pieces)))
+    for one in networks:
+        place = one.number % seeds
+        assert one.setting == one.number // seeds
+        assert one.seed == (place if paired else one.number)
+        assert one.order == (one.seed // GROUP if shared else one.seed)
+    for program, of_data in set(zip(programs, data, strict=True)):
+        own = [piece for piece in pieces if piece.program == program and data[piece.networks[0].setting] == of_data]
+        assert {programs[one.setting] for piece in own for one in piece.networks} == {program}
+        assert {data[one.setting] for piece in own for one in piece.networks} == {of_data}
+        # Where orders are shared, a run of one order takes whole groups.
+        runs = [[len(list(run)) for _, run in groupby(piece.networks, lambda one: one.order)] for piece in own]
+        rooms = [sum(-(-run // GROUP) * GROUP for run in piece) if shared else sum(piece) for piece in runs]
+        assert rooms[:-1] == [64] * len(rooms[:-1])
+        assert rooms[-1] <= 64
+        if shared:
+            ordered = [one.order for piece in own for one in piece.networks]
+            assert ordered == sorted(ordered)
 
 
 def test_milestones_of_rows():
@@ -174,11 +262,12 @@ def test_milestones_of_rows():
 
 @pytest.mark.parametrize("mode", ["exact", "fast"])
 def test_a_network_is_trained_again_to_the_bit_and_is_a_run(mode, tmp_path):
-    found = study(tmp_path, mode=mode).run()
+    # Of several settings in one piece.
+    found = study(tmp_path, {"learning_rate": [0.1, 0.3]}, mode=mode).run()
     run = found.replay(5)
     replay = netlapse.open(run.path)
     assert replay.epochs.tolist() == [0, 1, 2, 3]
-    assert replay.hyperparameters["activation"] == "relu"
+    assert replay.hyperparameters["learning_rate"] == 0.3
     assert replay.hyperparameters["seed"] == 1
     for place, name in enumerate(replay.parameters):
         np.testing.assert_array_equal(replay.weights(name, 3), found.weights(place)[5])
@@ -200,6 +289,19 @@ def test_networks_are_chosen_by_rules_and_queries(tmp_path):
     never = table[table.first_right.isna()].network.tolist()
     assert found.choose("failed", 99) == never
     assert found.choose("seed == 3 and activation == 'relu'") == [8]
+    # Of what is known of all networks, not of those of a setting.
+    above = table[table.final_loss > table.final_loss.mean()].network.tolist()
+    assert found.choose("final_loss > final_loss.mean()", 99) == above
+
+
+def test_of_sampled_settings_some_are_chosen_of_all(tmp_path):
+    space = {"learning_rate": netlapse.Range(0.01, 1.0, log=True)}
+    found = study(tmp_path, space, samples=6, seeds=2)
+    with pytest.raises(StudyError, match=r"no network of .* is trained; call run\(\) first"):
+        found.choose("best")
+    ranked = found.run().table.sort_values("final_loss").network.tolist()
+    assert found.choose("best", 2) == ranked[:2]
+    assert found.choose("worst") == ranked[-1:]
 
 
 def test_a_study_goes_on_where_it_was(tmp_path, monkeypatch):
@@ -226,10 +328,14 @@ def test_a_study_goes_on_where_it_was(tmp_path, monkeypatch):
     assert study(tmp_path).run().table.equals(whole)
 
 
-def test_results_do_not_depend_on_how_many_are_trained(tmp_path):
-    few, more = (study(tmp_path / str(seeds), seeds=seeds, mode="fast").run() for seeds in (3, 20))
+@pytest.mark.parametrize("mode", ["exact", "fast"])
+def test_results_do_not_depend_on_how_many_are_trained(mode, tmp_path):
+    rates = [0.1, 0.2, 0.3]
+    few = study(tmp_path / "few", {"learning_rate": rates[:1]}, seeds=3, mode=mode).run()
+    more = study(tmp_path / "more", {"learning_rate": rates}, seeds=20, mode=mode).run()
     for place in range(4):
-        np.testing.assert_array_equal(few.weights(place)[:3], more.weights(place)[:3])
+        np.testing.assert_array_equal(few.weights(place), more.weights(place)[:3])
+    np.testing.assert_array_equal(few.curves(), more.curves()[:3])
 
 
 def test_diverged_networks_are_counted(tmp_path):
@@ -255,8 +361,11 @@ def test_data_may_depend_on_a_setting(tmp_path):
 
     found = netlapse.Study(tmp_path / "s", build, data, {"noise": [0.0, 0.5]}, seeds=2, epochs=2).run()
     assert len(found.table) == 4
-    assert found.table.groupby("noise").final_loss.mean().is_unique
-    assert len({piece.program for piece in found.pieces}) == 2
+    # One program, which is given the data of each.
+    assert {piece.program for piece in found.pieces} == {0}
+    for row in found.table.itertuples():
+        alone = netlapse.Study(tmp_path / f"{row.network}", build, data(row.noise), {}, seeds=2, epochs=2).run()
+        assert alone.table.final_loss[row.seed] == row.final_loss
 
 
 def test_epochs_and_batch_sizes_may_be_varied(tmp_path):
@@ -317,7 +426,7 @@ def test_the_report_and_boundaries_are_those_of_the_study(tmp_path):
     path = found.report(tmp_path / "report.html", title="Two activations")
     text = path.read_text()
     assert "Two activations" in text
-    assert "4 networks at a glance: activation tanh" in text
+    assert text.count("The decision boundaries of 4 networks at the end of training") == 2
 
 
 def ignoring(units=3, width=1):
@@ -340,6 +449,9 @@ def uncompiled():
         (uncompiled, {}, "must return a Keras model that is compiled"),
         (lambda units: build(units=units), {}, "units of the builder or the data have no default"),
         (build, {"epochs": [0.5]}, "epochs=0.5 of the space is no whole number"),
+        (lambda mode="x": build(), {"mode": ["x", "y"]}, "varies 'mode', but the study's table has a column 'mode'"),
+        (lambda seed: build(), {}, "take a seed that has no default, but networks of all seeds have one builder"),
+        (lambda seed=1: build(), {"seed": [1, 2]}, "varies 'seed', .* call the parameter otherwise"),
     ],
 )
 def test_a_space_that_does_not_fit_is_refused(make, space, words, tmp_path):
@@ -362,6 +474,55 @@ def test_a_folder_of_another_study_is_refused(tmp_path):
     (tmp_path / "study" / "study.json").write_text("{")
     with pytest.raises(StudyError, match="damaged"):
         study(tmp_path)
+
+
+def test_what_is_chosen_is_recorded_once(tmp_path, monkeypatch):
+    plain = study(tmp_path, seeds=3).run().table
+    told = []
+    found = study(tmp_path, seeds=3, record={"best": 1, "seed == 2": 1})
+    found.run(progress=lambda done, total: told.append((done, total)))
+    best = [rows.sort_values("final_loss").network.iloc[0] for _, rows in plain.groupby("setting")]
+    numbers = list(dict.fromkeys([*best, 2, 5]))
+    assert list(found.recorded) == numbers
+    assert told[0] == (6, 6)
+    assert told[-1] == (6 + len(numbers), 6 + len(numbers))
+    for number, path in found.recorded.items():
+        run = netlapse.open(path)
+        assert run.hyperparameters["seed"] == number % 3
+        for place, name in enumerate(run.parameters):
+            np.testing.assert_array_equal(run.weights(name, 3), found.weights(place)[number])
+    # One that was stopped while it was written is written again, and no other.
+    manifest = tmp_path / "study" / "runs" / "00000005" / "run.json"
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "study" / "runs").glob("*/run.json")}
+    manifest.unlink()
+    for path in manifest.parent.glob("*/*"):
+        path.unlink()
+    found.run()
+    after = {path: path.stat().st_mtime_ns for path in before}
+    assert {path for path in before if before[path] != after[path]} == {manifest}
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        ({"bst": 1}, "'bst' is neither best, worst, median nor failed, nor a query .* its columns are network, .*unit"),
+        ({"final_los > 1 and activaton == 'relu'": 1}, "activaton"),
+        ({"units > 'three'": 1}, "nor a query that the table can answer"),
+        ({"first_right >": 1}, "nor a query that the table can answer"),
+        ({"units + 1": 1}, "'units \\+ 1' is nothing that holds or does not"),
+        ({"units = 3": 1}, "'units = 3' is nothing that holds or does not"),
+        ({"best": 0}, "record at least one network"),
+    ],
+)
+def test_rules_without_sense_are_refused_before_anything_is_there(record, words, tmp_path):
+    with pytest.raises((BadQuery, StudyError), match=words):
+        study(tmp_path, {"units": [2, 3]}, record=record)
+    assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.parametrize("rule", ["first_right > 2 and final_accuracy < 1", "status == 'diverged'", "units in [2]"])
+def test_rules_that_may_have_sense_are_not(rule, tmp_path):
+    study(tmp_path, {"units": [2, 3]}, record={rule: 2})
 
 
 @pytest.mark.parametrize("options", [{"seeds": 0}, {"epochs": 0}, {"batch_size": 0}, {"mode": "faster"}])

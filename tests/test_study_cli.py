@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 
 import pytest
 from typer.testing import CliRunner
 
+import netlapse
 from netlapse import cli
 from netlapse.errors import StudyError
 
@@ -116,9 +118,37 @@ def test_the_article_is_built_in(folder, monkeypatch):
     code, out = run("article", "--seeds", 2, "--mode", "exact", "--out", "a")
     assert code == 0
     assert "1 setting of 2 seeds, exact, in a" in out
-    assert "With activation relu, 0 % of 2 networks got all cases right within 2 epochs" in out
-    assert json.loads((folder / "a" / SOURCE).read_text()) == {"text": None, "file": None, "seeds": 2, "mode": "exact"}
+    assert "With activation relu, 0 % of 2 networks became right within 2 epochs" in out
+    assert json.loads((folder / "a" / SOURCE).read_text()) == {
+        "text": None,
+        "file": None,
+        "seeds": 2,
+        "mode": "exact",
+        "record": [],
+    }
     assert repr(resume("a")) == "<Study 'a': 1 settings of 2 seeds, exact>"
+
+
+def test_networks_chosen_by_rules_are_recorded_and_kept_in_mind(folder):
+    (folder / "plain.toml").write_text(PLAIN + '[record]\nworst = 1\n"seed == 3" = 1\n')
+    code, out = run("plain.toml", "--record", "seed == 2")
+    assert code == 0
+    listed = re.search(r"(\d) networks are runs: netlapse ls .*plain/runs one of them: netlapse show (\S+), and", out)
+    runs = sorted(path.name for path in (folder / "plain" / "runs").iterdir())
+    assert len(runs) == int(listed[1])
+    assert {"00000002", "00000003", "00000006", "00000007"} <= set(runs)
+    assert netlapse.open(listed[2]).hyperparameters["activation"] == "tanh"
+    assert f"side by side: netlapse compare {folder}/plain/runs/" in out
+    # What was asked for is still to be there after an interruption, and more can be asked for.
+    shutil.rmtree(folder / "plain" / "runs" / "00000002")
+    run("resume", "plain", "--record", "network == 0")
+    assert sorted({"00000000", *runs}) == sorted(path.name for path in (folder / "plain" / "runs").iterdir())
+
+
+def test_a_rule_without_sense_is_refused_before_anything_is_trained(folder):
+    with pytest.raises(StudyError, match="'bets' is neither best, worst, median nor failed, nor a query"):
+        run("plain.toml", "--record", "bets")
+    assert not (folder / "plain").exists()
 
 
 def test_targets_without_classes_are_trained_without_findings(folder):
@@ -202,6 +232,10 @@ def test_a_module_is_imported_from_beside_the_file(folder, monkeypatch):
         ('"fast"', "1", 'mode = 1; write "exact" or "fast"'),
         ("seeds = 4", "paired = 1", "paired = 1; write true or false"),
         ("seeds = 4", "folder = 1", "folder = 1; write a path"),
+        ("seeds = 4", "record = ['best']", r"record = \['best'\]; write a table, such as { best = 1 }"),
+        ("seeds = 4", "record = { best = 1.5 }", "record.best = 1.5 is no whole number"),
+        ("seeds = 4", "record = { best = 0 }", "record at least one"),
+        ("seeds = 4", "record = { bets = 1 }", "'bets' is neither best, worst, median nor failed"),
         ("seeds = 4", "seeds = ", "given.toml is no TOML"),
         ("network.py:build", "network.py", "names no function; write"),
         ("network.py:build", "networks.py:build", "no file .*networks.py; paths are relative to the TOML file"),

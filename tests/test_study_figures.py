@@ -11,7 +11,10 @@ from netlapse.figures import studies
 from netlapse.figures.stage import new_figure
 from netlapse.figures.studies.marks import line_style, short
 from netlapse.figures.theme import DASHES, THEMES
-from netlapse.study.statistics import Boundaries, Grid, Outcomes, survival
+from netlapse.study.boundaries import Boundaries
+from netlapse.study.grid import Grid
+from netlapse.study.outcomes import Outcomes
+from netlapse.study.survival import survival
 from tests.test_figures import assert_legible
 
 NAMES = (
@@ -122,10 +125,10 @@ def pictured(draw, theme="light", size=(1000, 620)):
     return ax, draw(ax, theme)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("theme", "size"), [("light", (1000, 620)), ("dark", (1000, 620)), ("light", (480, 820))])
 @pytest.mark.parametrize("name", PICTURES)
-def test_pictures_are_legible(name, theme):
-    ax, artists = pictured(PICTURES[name], theme)
+def test_pictures_are_legible(name, theme, size):
+    ax, artists = pictured(PICTURES[name], theme, size)
     assert artists or "nothing" in name or "all diverged" in name
     assert to_rgb(ax.get_facecolor()[:3]) == to_rgb(THEMES[theme].surface)
     if name != "grid (20, 30)":  # which has more names than there is room for
@@ -179,6 +182,40 @@ def test_bands_are_quantiles_and_what_diverged_is_worst():
     np.testing.assert_allclose(artists[-1].get_ydata()[4:], values[9, 4:])
 
 
+def test_bands_are_of_the_networks_that_are_still_trained():
+    values = np.sort(np.random.default_rng(5).random((20, 7)), axis=0) + 0.5
+    values[12:16, 3:], values[16:, 4:] = np.nan, np.nan
+    values[:, 0] = np.nan  # nothing is known before training
+    lost = np.arange(20) >= 16
+    ax, artists = pictured(lambda ax, theme: studies.loss_bands({"a": values}, ax, diverged={"a": lost}, theme=theme))
+    median = artists[-1].get_ydata()
+    assert np.isnan(median[0])
+    # At first of 20, then of 16, at last of 12 that are known and 4 that diverged.
+    np.testing.assert_allclose(median[1:3], values[9, 1:3])
+    np.testing.assert_allclose(median[3], np.sort(values[[*range(12), *range(16, 20)], 3])[7])
+    np.testing.assert_allclose(median[4:], values[7, 4:])
+    assert ax.get_legend().get_texts()[0].get_text() == "a\n20 networks, 4 diverged\n4 ended early"
+    # All that are left diverged: the line ends at a cross. All have ended: it just ends.
+    for end, marker in ((values[16:], "X"), (values[12:16], "None")):
+        of = {"a": np.concatenate([end, end])}
+        which = {"a": np.full(8, marker == "X")}
+        _, artists = pictured(lambda ax, theme, of=of, which=which: studies.loss_bands(of, ax, diverged=which))
+        assert np.isnan(artists[-1].get_ydata()[4:]).all()
+        assert artists[-1].get_marker() == marker
+
+
+def test_names_of_lines_go_where_there_is_room():
+    curves = {"tanh": survival(outcomes(seed=1, diverged=3)), "relu": survival(outcomes(seed=2, share=0.4))}
+    for size, beside in (((1000, 620), True), ((480, 620), False)):
+        ax, _ = pictured(lambda ax, theme: studies.survival_curves(curves, ax, theme=theme), size=size)
+        ax.figure.canvas.draw()
+        legend = ax.get_legend()
+        box, of = legend.get_window_extent(), ax.get_window_extent()
+        assert (box.x0 >= of.x1) == beside
+        assert (box.y0 >= of.y1) != beside
+        assert legend.get_texts()[0].get_text().startswith("tanh\n" if beside else "tanh: ")
+
+
 def test_ridges_mark_the_median_with_what_diverged_as_worst():
     values = np.append(np.linspace(1, 9, 9), [np.nan] * 4)
     ax, artists = pictured(
@@ -194,6 +231,18 @@ def test_cells_say_their_value_and_of_how_many():
     assert words[0] == "0.0 %\nn = 1,000\n12 diverged"
     assert words[-1] == "no networks"
     assert image.get_array().mask.sum() == 1
+
+
+def test_colours_are_explained_where_cells_have_no_room_for_values():
+    for size, shape, form, bar in (
+        ((1000, 620), (3, 3), "0.0 %\nn = 1,000\n12 diverged", False),
+        ((480, 620), (6, 5), "0.0 %", False),
+        ((480, 620), (16, 12), "", True),
+    ):
+        ax, _ = pictured(lambda ax, theme, s=shape: studies.setting_grid(grid(*s), ax, form=".1%"), size=size)
+        assert (ax.texts[0].get_text() if ax.texts else "") == form
+        assert (len(ax.figure.axes) == 2) == bar
+        assert ("n = 0 to 1,000" in ax.get_title("left")) == ("\n" not in form)
 
 
 def test_lines_go_through_the_settings():

@@ -339,8 +339,8 @@ def test_measures_are_taken_of_all_examples_in_each_epoch(article):
     model = article()
     state = prepared(model, data, 6)
 
-    def add(found, trainable, others, examples):
-        inputs, targets = examples
+    def add(found, state, examples):
+        (trainable, others, *_), (inputs, targets) = state, examples
         outputs, _ = model.stateless_call(trainable, others, inputs, training=False)
         return {"right": found["right"] + ((outputs > 0.5) == targets).sum(), "sum": found["sum"] + outputs.sum()}
 

@@ -11,7 +11,8 @@ import netlapse
 from netlapse.errors import BadQuery, StudyError, UnknownName, Unsupported
 from netlapse.report import report
 from netlapse.study.findings import findings
-from netlapse.study.statistics import outcomes, share
+from netlapse.study.outcomes import outcomes
+from netlapse.study.shares import share
 from netlapse.study.sweeps import of_optuna, of_runs
 from tests.conftest import small_model
 from tests.test_catalog import begin, frame
@@ -178,7 +179,7 @@ def test_trials_as_networks(optuna, tmp_path):
     assert outcomes(table).counts() == (7, 4, 3)
     assert findings(table, "kind")
     page = report(table, curves, tmp_path / "report.html", title="Optuna", settings=["kind", "rate"]).read_text()
-    assert "7, of which 4 got all cases right and 3 diverged" in page
+    assert "7, of which 4 became right and 3 diverged" in page
     # Without an event none is right: the pruned one is censored where it was pruned.
     never, _ = of_optuna(trials(optuna))
     assert outcomes(never).counts() == (7, 0, 3)

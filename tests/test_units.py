@@ -18,9 +18,11 @@ from netlapse.figures.shapes import Ticker
 from netlapse.figures.stage import DPI, new_figure
 from netlapse.figures.theme import LIGHT, THEMES
 from netlapse.figures.thumbnails import Thumbnails, signed
-from netlapse.figures.unit import HistogramPanel, MapPanel, WeightsPanel
+from netlapse.figures.unit import MapPanel
 from netlapse.figures.unit_grid import WIDEST, EdgesPanel, UnitGridPanel, ranges_of
+from netlapse.figures.unit_histogram import HistogramPanel
 from netlapse.figures.unit_life import life_in_words, unit_in_words
+from netlapse.figures.unit_weights import WeightsPanel
 from netlapse.measures import projection as projections
 
 from .test_figures import assert_legible, axes, picture, written

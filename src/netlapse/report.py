@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from html import escape
 from io import BytesIO
-from math import isfinite
+from math import ceil, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,7 +16,10 @@ from .figures import studies
 from .figures.stage import new_figure
 from .figures.theme import DARK, LIGHT, THEMES
 from .study.findings import findings
-from .study.statistics import grid, outcomes, share, split, survival
+from .study.grid import grid
+from .study.outcomes import outcomes, split
+from .study.shares import share
+from .study.survival import survival
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,27 +30,23 @@ if TYPE_CHECKING:
 
     from .figures.studies.boundaries import Verdict
     from .figures.theme import Theme, ThemeName
+    from .study.boundaries import Boundaries
     from .study.findings import Finding
-    from .study.statistics import Boundaries
 
     Draw = Callable[[Axes, ThemeName], object]
 
 PageTheme = Literal["light", "dark", "auto"]
 
-# What a study's table says of each network besides its settings.
-_RESULTS = (
-    "network",
-    "seed",
-    "pair",
-    "status",
-    "final_loss",
-    "final_accuracy",
-    "first_right",
-    "right_for_good",
-    "epochs",
-)
-_DPI = 110
-_MOST_BOUNDARIES = 100
+# What a study's table says of each network besides its settings, and how such columns begin.
+_RESULTS = ("network", "seed", "pair", "setting", "mode", "status", "epochs", "lowest_loss", "right_for_good")
+_BEGINNINGS = ("final_", "first_right")
+# Curves whose name has one of these are the better the lower they are; others, such as accuracies, the higher.
+_LOW = ("loss", "error", "entropy", "divergence", "hinge", "poisson", "cosh", "mae", "mse", "mape", "msle")
+# Pixels: how wide pictures are, and on a narrow screen.
+_WIDE, _NARROW, _DPI = 960, 480, 110
+_NARROW_SCREEN = "(max-width: 40rem)"
+# Networks whose boundaries are shown: of one setting, and of each of several, of which there are no more than these.
+_MOST_BOUNDARIES, _FEWER_BOUNDARIES, _MOST_PLANES = 100, 36, 4
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
@@ -60,17 +59,19 @@ def report(
     settings: Sequence[str] | None = None,
     by: str | Sequence[str] | None = None,
     theme: PageTheme = "light",
-    boundaries: Boundaries | None = None,
+    boundaries: Sequence[Boundaries] = (),
     design: Mapping[str, object] | None = None,
 ) -> Path:
     """Write a study as one HTML file, which loads nothing from anywhere and runs no script. Returns its path.
 
     `settings` are the columns of hyper-parameters (default: all that are no results), `by` those to be compared
-    (default: all that vary), `design` more to be said of how it was made, such as {"mode": "exact"}. The `theme` "auto"
+    (default: all that vary). `curves` are the loss and any metrics, each of which is drawn. `boundaries` are those of
+    one setting, or of each of up to four. `design` is more to be said of how the study was made, such as {"mode":
+    "exact"}; of networks that an event of your own calls right, say it: {"right": "loss < 0.1"}. The `theme` "auto"
     follows the reader's system. Raises UnknownName for columns that there are not, Unsupported where no hyper-parameter
     is, or curves are of other networks.
     """
-    settings = [str(name) for name in table if name not in _RESULTS] if settings is None else list(settings)
+    settings = _hyperparameters(table) if settings is None else list(settings)
     missing = [name for name in settings if name not in table]
     if missing:
         raise UnknownName(f"the study's table has no column {', '.join(missing)}; it has {', '.join(map(str, table))}")
@@ -84,8 +85,8 @@ def report(
     parts = [_design(table, settings, varied, design or {})]
     parts += [_setting(table, curves, name, theme) for name in compared]
     parts.append(_together(table, varied, theme))
-    if boundaries is not None:
-        parts.append(_boundaries(table, boundaries, varied, theme))
+    if boundaries:
+        parts.append(_boundaries(table, boundaries[:_MOST_PLANES], varied, theme))
     body = f"<header><h1>{_text(title)}</h1></header>\n<main>\n" + "\n".join(parts) + "\n</main>"
     page = (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -99,6 +100,11 @@ def report(
     return path
 
 
+def _hyperparameters(table: pd.DataFrame) -> list[str]:
+    names = [str(name) for name in table]
+    return [name for name in names if name not in _RESULTS and not name.startswith(_BEGINNINGS)]
+
+
 def _design(table: pd.DataFrame, settings: Sequence[str], varied: Sequence[str], more: Mapping[str, object]) -> str:
     of = outcomes(table)
     n, reached, diverged = of.counts()
@@ -108,11 +114,10 @@ def _design(table: pd.DataFrame, settings: Sequence[str], varied: Sequence[str],
     rows = {
         "Varied": "; ".join(f"{_words(name)}: {', '.join(split(table, name))}" for name in varied) or "nothing",
         "The same for all": "; ".join(same) or "nothing",
-        "Networks": f"{n:,}, of which {reached:,} got all cases right and {diverged:,} diverged",
+        "Networks": f"{n:,}, of which {reached:,} became right and {diverged:,} diverged",
+        "Right": "once no case is wrong; of a sweep with an event of its own, once that holds",
         "Seeds": f"{table['seed'].nunique():,}",
-        "Pairing": f"{pairs:,} sets of networks that share initial weights and batch order"
-        if pairs < n
-        else "none: each network has initial weights of its own",
+        "Pairing": f"{pairs:,} sets of networks, each of one seed" if pairs < n else "none: each network is by itself",
         "Epochs": f"{least:,}" if least == most else f"{least:,} to {most:,}",
         **{_words(str(name)).capitalize(): str(value) for name, value in more.items()},
     }
@@ -128,40 +133,40 @@ def _setting(table: pd.DataFrame, curves: Mapping[str, Any], by: str, theme: Pag
     rows, every, found = split(table, by), outcomes(table), findings(table, by)
     survivals = {name: survival(every.of(chosen)) for name, chosen in rows.items()}
     said = " ".join(finding.text for finding in found if finding.kind == "share")
-    tall = 420 + 24 * len(rows)
+    diverged = {name: every.diverged[chosen] for name, chosen in rows.items()}
     pictures = [
         _figure(
             lambda ax, tint: studies.survival_curves(survivals, ax, theme=tint),
-            f"The share of networks that have all cases right by each epoch, by {_words(by)}. {said}",
-            f"By which epoch networks have all cases right, by {_words(by)} (Kaplan-Meier, pointwise bands).",
+            f"The share of networks that are right by each epoch, by {_words(by)}. {said}",
+            f"By which epoch networks are right, by {_words(by)} (Kaplan-Meier, pointwise bands).",
             theme,
-            (960, tall),
+            _sizes(420 + 24 * len(rows), 400 + 60 * len(rows)),
         )
     ]
-    for name, values in curves.items():
+    for name, values in _comparable(curves).items():
         of = {setting: values[chosen] for setting, chosen in rows.items()}
-        better = name != "loss" and not name.endswith("loss")
+        better = not any(word in name.lower() for word in _LOW)
         pictures.append(
             _figure(
                 lambda ax, tint, of=of, name=name, better=better: studies.loss_bands(
-                    of, ax, quantity=name.replace("_", " "), higher_is_better=better, theme=tint
+                    of, ax, quantity=_words(name), diverged=diverged, higher_is_better=better, theme=tint
                 ),
                 f"The median {_words(name)} over the epochs and a band of half of the networks, by {_words(by)}.",
-                f"{_words(name).capitalize()} over the epochs; networks that diverged are worse than all others.",
+                f"{_words(name)[:1].upper()}{_words(name)[1:]} over the epochs, by {_words(by)}. Networks that diverged"
+                " are worse than all others; those whose training has ended count no more.",
                 theme,
-                (960, 480),
+                _sizes(480, 400 + 36 * len(rows)),
             )
         )
-    losses = {name: table["final_loss"].to_numpy(float)[chosen] for name, chosen in rows.items()}
-    diverged = every.diverged
-    losses = {name: np.where(diverged[rows[name]], np.nan, values) for name, values in losses.items()}
+    final = np.where(every.diverged, np.nan, table["final_loss"].to_numpy(float))
+    losses = {name: final[chosen] for name, chosen in rows.items()}
     pictures.append(
         _figure(
             lambda ax, tint: studies.ridges(losses, ax, theme=tint),
             f"The distribution of the final loss, by {_words(by)}. {_medians(losses)}",
             f"Where the final losses lie, by {_words(by)}.",
             theme,
-            (960, 200 + 70 * len(rows)),
+            _sizes(200 + 70 * len(rows)),
         )
     )
     alone = "".join(_sentence(finding) for finding in found if finding.kind in ("share", "median"))
@@ -172,6 +177,15 @@ def _setting(table: pd.DataFrame, curves: Mapping[str, Any], by: str, theme: Pag
         + (f"<h3>Compared</h3><ul>{pairs}</ul>" if pairs else "")
         + f"<h3>Settings</h3>{_table(table, by, losses)}{''.join(others)}</section>"
     )
+
+
+def _comparable(curves: Mapping[str, Any]) -> dict[str, Any]:
+    """The curves, the loss first, without what a metric makes of a network whose loss is no number."""
+    lost = np.isnan(curves["loss"]) if "loss" in curves else np.zeros(0)
+    return {
+        name: np.where(lost, np.nan, values) if lost.shape == values.shape else values
+        for name, values in sorted(curves.items(), key=lambda curve: curve[0] != "loss")
+    }
 
 
 def _sentence(finding: Finding) -> str:
@@ -219,20 +233,33 @@ def _together(table: pd.DataFrame, varied: Sequence[str], theme: PageTheme) -> s
         f"The share of networks that are ever right for each {_words(varied[0])} and {_words(varied[1])}.",
         f"The share ever right by {_words(varied[0])} and {_words(varied[1])}.",
         theme,
-        (960, 220 + 60 * len(cells.rows)),
+        _sizes(220 + 60 * len(cells.rows)),
     ) + _figure(
         lambda ax, tint: studies.parallel_coordinates(columns, result, ax, theme=tint),
         f"One line for each network through {', '.join(map(_words, varied))}, coloured by its final loss.",
         "Each network is a line through its settings, coloured by its final loss.",
         theme,
-        (960, 520),
+        _sizes(520, 560),
         vector=False,
     )
     return f"<section><h2>Together</h2>{pictures}</section>"
 
 
-def _boundaries(table: pd.DataFrame, measure: Boundaries, varied: Sequence[str], theme: PageTheme) -> str:
-    measure = measure.first(_MOST_BOUNDARIES)
+def _boundaries(table: pd.DataFrame, planes: Sequence[Boundaries], varied: Sequence[str], theme: PageTheme) -> str:
+    most = _MOST_BOUNDARIES if len(planes) == 1 else _FEWER_BOUNDARIES
+    pictures = "".join(_plane(table, each.first(most), varied, theme, alone=len(planes) == 1) for each in planes)
+    note = (
+        "What networks make of the plane of their inputs at the end of training. A thick frame with a cross: some cases"
+        " are wrong."
+    )
+    columns = "thirds" if len(planes) == 3 else "halves"
+    return (
+        f"<section><h2>Networks at a glance</h2><p class=note>{note}</p>"
+        f'<div class="{columns}">{pictures}</div></section>'
+    )
+
+
+def _plane(table: pd.DataFrame, measure: Boundaries, varied: Sequence[str], theme: PageTheme, *, alone: bool) -> str:
     last = outcomes(table, "right_for_good")
     place = {int(network): k for k, network in enumerate(table["network"])}
     missing = [int(network) for network in measure.networks if int(network) not in place]
@@ -243,31 +270,43 @@ def _boundaries(table: pd.DataFrame, measure: Boundaries, varied: Sequence[str],
         for k in (place[int(network)] for network in measure.networks)
     ]
     counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in ("right", "wrong", "diverged"))
-    picture = _figure(
+    shown = table.iloc[[place[int(network)] for network in measure.networks]]
+    alike = ", ".join(
+        f"{_words(name)} {next(iter(split(shown, name)))}" for name in varied if shown[name].nunique() == 1
+    )
+    columns = max(1, ceil(len(verdicts) ** 0.5))
+    shape = ceil(len(verdicts) / columns) / columns
+    return _figure(
         lambda ax, tint: studies.decision_boundaries(measure, verdicts, ax, theme=tint),
-        f"The decision boundaries of {len(verdicts)} networks at the end of training: {counts}.",
-        "Decision boundaries at the end of training. A thick frame with a cross: some cases are wrong.",
+        f"The decision boundaries of {len(verdicts)} networks at the end of training: {counts}. {alike}",
+        alike[:1].upper() + alike[1:],
         theme,
-        (960, 1000),
+        [(width, 70 + round(width * shape)) for width in ((_WIDE, _NARROW) if alone else (_NARROW,))],
         vector=False,
     )
-    shown = table.iloc[[place[int(network)] for network in measure.networks]]
-    alike = [f"{name.replace('_', ' ')} {shown[name].iloc[0]}" for name in varied if shown[name].nunique() == 1]
-    title = f"{len(verdicts)} networks at a glance" + (f": {', '.join(alike)}" if alike else "")
-    return f"<section><h2>{_text(title)}</h2>{picture}</section>"
 
 
-def _figure(draw: Draw, alt: str, caption: str, theme: PageTheme, size: tuple[int, int], *, vector: bool = True) -> str:
-    light = _picture(draw, "dark" if theme == "dark" else "light", size, vector)
-    dark = ""
-    if theme == "auto":
-        other = _picture(draw, "dark", size, vector)
-        dark = f'<source media="(prefers-color-scheme: dark)" srcset="{other}">'
-    image = f'<img src="{light}" alt="{_text(alt)}" width="{size[0]}" height="{size[1]}">'
-    return (
-        f'<figure><div class="wide" tabindex="0" role="region" aria-label="Figure"><picture>{dark}{image}</picture>'
-        f"</div><figcaption>{_text(caption)}</figcaption></figure>"
-    )
+def _sizes(wide: int, narrow: int | None = None) -> list[tuple[int, int]]:
+    """The sizes of a picture so high, and so high on a narrow screen."""
+    return [(_WIDE, wide), (_NARROW, narrow or wide)]
+
+
+def _figure(
+    draw: Draw, alt: str, caption: str, theme: PageTheme, sizes: Sequence[tuple[int, int]], *, vector: bool = True
+) -> str:
+    """A picture and its caption; for the reader's screen, and their theme where they choose it, one of several."""
+    tints: Sequence[ThemeName] = ("dark", "light") if theme == "auto" else (theme,)
+    shown: list[tuple[str, str]] = []
+    # The first one that holds is taken, so the usual one is the last.
+    for size in reversed(sizes):
+        for tint in tints:
+            media = [_NARROW_SCREEN] if size != sizes[0] else []
+            media += ["(prefers-color-scheme: dark)"] if tint != tints[-1] else []
+            picture = _picture(draw, tint, size, vector)
+            shown.append((" and ".join(media), f'="{picture}" width="{size[0]}" height="{size[1]}"'))
+    others = "".join(f'<source media="{media}" srcset{picture}>' for media, picture in shown[:-1])
+    image = f'<img alt="{_text(alt)}" src{shown[-1][1]}>'
+    return f"<figure><picture>{others}{image}</picture><figcaption>{_text(caption)}</figcaption></figure>"
 
 
 def _picture(draw: Draw, theme: ThemeName, size: tuple[int, int], vector: bool) -> str:
@@ -318,8 +357,12 @@ li { margin: 0.35rem 0; }
 .few { color: var(--muted); border-left: 3px solid var(--wrong); padding-left: 0.6rem; margin-left: -0.9rem;
   list-style: none; }
 figure { margin: 1.75rem 0; }
+.halves, .thirds { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(24rem, 100%), 1fr)); gap: 0 1rem; }
+.thirds { grid-template-columns: repeat(auto-fit, minmax(min(18rem, 100%), 1fr)); }
+.halves figure, .thirds figure { display: flex; flex-direction: column-reverse; justify-content: flex-end;
+  margin: 1rem 0; }
 .wide { overflow-x: auto; }
-img { display: block; width: 100%; min-width: 38rem; height: auto; }
+img { display: block; width: 100%; height: auto; }
 table { border-collapse: collapse; width: 100%; min-width: 44rem; font-variant-numeric: tabular-nums;
   overflow-wrap: normal; }
 th, td { text-align: right; white-space: nowrap; padding: 0.4rem 0.6rem; border-bottom: 1px solid var(--line); }

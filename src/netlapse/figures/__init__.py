@@ -42,10 +42,10 @@ from .theme import ThemeName as ThemeName
 from .token_losses import token_losses as token_losses
 from .tour import grand_tour as grand_tour
 from .unit import unit as unit
-from .unit import unit_histogram as unit_histogram
-from .unit import unit_weights as unit_weights
 from .unit_grid import trained_network as trained_network
 from .unit_grid import unit_grid as unit_grid
+from .unit_histogram import unit_histogram as unit_histogram
 from .unit_life import unit_life as unit_life
+from .unit_weights import unit_weights as unit_weights
 from .weight_space import loss_surface as loss_surface
 from .weight_space import trajectory as trajectory

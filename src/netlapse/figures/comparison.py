@@ -159,7 +159,7 @@ def _alike(panel: Panel, replays: Sequence[Replay], layer: str | None) -> Panel:
     if isinstance(panel, kinds.FeatureSpace):
         panel = replace(panel, projection=shared_projection(replays, layer) or panel.projection)
     if isinstance(panel, kinds.FeatureSpace | kinds.DecisionBoundary | kinds.Unit | kinds.UnitGrid | kinds.Network):
-        panel = replace(panel, domain=panel.domain or _shared_domain(replays))
+        panel = replace(panel, domain=panel.domain or plane.shared_domain([replay.inputs() for replay in replays]))
     return panel
 
 
@@ -257,10 +257,3 @@ def _name_groups_once(axes: Sequence[Axes], grid: GridSpec, theme: Theme) -> Non
 
 def _color(handle: Any) -> str:
     return str(handle.get_color() if isinstance(handle, Line2D) else handle.get_facecolor())
-
-
-def _shared_domain(replays: Sequence[Replay]) -> Limits | None:
-    inputs: list[Any] = [replay.inputs() for replay in replays]
-    # Networks of other inputs have no input plane: the measures say so where it is needed.
-    flat = all(np.ndim(part) == 2 and part.shape[1] == 2 for part in inputs)
-    return plane.domain(np.concatenate(inputs)) if flat else None

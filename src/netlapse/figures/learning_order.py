@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -10,9 +9,10 @@ from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from .legends import name_above, room
 from .panel import last_epoch, spines
 from .shapes import Ticker, fitted, text_width
-from .theme import DASHES, THEMES, TICK, TITLE, TITLE_PAD, Theme, blend, style_axes
+from .theme import DASHES, THEMES, TICK, TITLE, Theme, blend, style_axes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 
 # More rows, or more columns, no screen can tell apart.
 _ROWS, _COLUMNS = 300, 1000
-# The line of a legend in times the size of its text, and what an entry takes besides its name in points.
-_HANDLE = 1.7
-_ENTRY = (_HANDLE + 0.6 + 1.0) * TICK
+# What the patch of a legend and the spaces around it take, in points.
+_PATCH = 3.3 * TICK
 
 
 class LearningOrderPanel:
@@ -69,7 +68,7 @@ class LearningOrderPanel:
         measure = self._measure
         # In low Axes there is no room for a label at the side.
         title = "Order of learning: share learnt for good"
-        style_axes(ax, theme, title=title if text_width(title, TITLE) < _room(ax) else "Share learnt for good")
+        style_axes(ax, theme, title=title if text_width(title, TITLE) < room(ax) else "Share learnt for good")
         ax.set_ylim(0, 1.03)
         ax.yaxis.set_major_formatter("{x:.0%}")
         ax.tick_params(labelbottom=False)
@@ -79,11 +78,10 @@ class LearningOrderPanel:
             # By the epoch at which half of them is learnt; of equals by how much is learnt over all epochs.
             ranked = sorted(shares, key=lambda k: (-(shares[k] >= 0.5).sum(), -shares[k].sum()))
             coloured = [ranked[0], ranked[-1]]
-        lines: dict[int, Any] = {}
-        names: dict[int, str] = {}
+        named: dict[int, Line2D] = {}
         for k, share in shares.items():
             place = coloured.index(k) if k in coloured else None
-            [lines[k]] = ax.step(
+            [line] = ax.step(
                 measure.epochs,
                 share,
                 where="post",
@@ -94,8 +92,9 @@ class LearningOrderPanel:
             )
             if place is not None:
                 when = (" (learnt first)", " (learnt last)")[place] if len(shares) > len(coloured) else ""
-                names[k] = f"{fitted(measure.class_names[k], 90)}{when}"
-        _name_above(ax, [lines[k] for k in coloured], [names[k] for k in coloured], theme)
+                line.set_label(f"{fitted(measure.class_names[k], 90)}{when}")
+                named[k] = line
+        name_above(ax, [named[k] for k in coloured], theme)
 
     def _draw_barcode(self, ax: Axes, edges: Float[np.ndarray, " edge"], theme: Theme) -> None:
         measure = self._measure
@@ -113,9 +112,9 @@ class LearningOrderPanel:
             extent=(float(edges[0]), float(edges[-1]), 1, 0),
         )
         ax.set_yticks([])
-        room = 0.8 * _room(ax) - _ENTRY - text_width("100.0% right", TICK)
+        wide = 0.8 * room(ax) - _PATCH - text_width("100.0% right", TICK)
         labels = [f"wrong ({len(rows):,} examples ever)", f"wrong ({len(rows):,} ever)"]
-        label = next((label for label in labels if text_width(label, TICK) < room), "wrong")
+        label = next((label for label in labels if text_width(label, TICK) < wide), "wrong")
         ax.legend(
             handles=[Patch(color=theme.wrong, label=label)],
             loc="lower left",
@@ -139,39 +138,6 @@ def learning_order(
     panel = LearningOrderPanel(axes, measure, theme=THEMES[theme])
     panel.show(last_epoch(measure.epochs, epoch))
     return panel.artists
-
-
-def _room(ax: Axes) -> float:
-    """How wide Axes are, in points. The layout will change it only a little."""
-    return 0.95 * ax.bbox.width * 72 / ax.figure.dpi
-
-
-def _name_above(ax: Axes, lines: Sequence[Line2D], names: Sequence[str], theme: Theme) -> None:
-    """Name lines above their Axes: at the right of the title if there is room, or else below it in up to two rows."""
-    room, widths = _room(ax), [text_width(name, TICK) + _ENTRY for name in names]
-    beside = sum(widths) < room - text_width(ax.get_title(loc="left"), TITLE)
-    columns = len(lines)
-    if not beside:
-        columns = max(int(room / max(widths)), math.ceil(len(lines) / 2))
-        pad = TITLE_PAD + 1.25 * TICK * math.ceil(len(lines) / columns)
-        ax.set_title(ax.get_title(loc="left"), loc="left", fontsize=TITLE, color=theme.ink, pad=pad)
-        names = [fitted(name, room / columns - _ENTRY) for name in names]
-    ax.legend(
-        handles=lines,
-        labels=names,
-        loc="lower right" if beside else "lower left",
-        bbox_to_anchor=(1.0 if beside else 0.0, 1.0),
-        ncols=columns,
-        frameon=False,
-        fontsize=TICK,
-        labelcolor=theme.ink,
-        borderpad=0.1,
-        borderaxespad=0.35,
-        handlelength=_HANDLE,
-        handletextpad=0.6,
-        columnspacing=1.0,
-        labelspacing=0.2,
-    )
 
 
 def _learnt(measure: ExampleDynamics, label: int) -> Float[np.ndarray, " frame"]:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.transforms import Bbox
 
+from ..measures import differing
 from .shapes import Ticker, fitted, text_width
 
 if TYPE_CHECKING:
@@ -116,12 +117,12 @@ def _settings(hyperparameters: dict[str, object]) -> list[str]:
 
 def distinct_titles(replays: Sequence[Replay]) -> list[str]:
     """A title for each run: the setting in which they differ if it is one only, or else its name."""
-    keys = dict.fromkeys(key for replay in replays for key in replay.hyperparameters)
-    differing = [
-        key for key in keys if len({repr(replay.hyperparameters.get(key)) for replay in replays}) == len(replays) > 1
+    settings = [replay.hyperparameters for replay in replays]
+    names = [
+        key
+        for key in differing(settings)
+        if "." not in key and len({repr(one.get(key)) for one in settings}) == len(settings)
     ]
-    # What a layer or optimiser repeats in detail is no second difference.
-    main = [key for key in differing if "." not in key]
-    if len(main) == 1:
-        return [f"{main[0].replace('_', ' ')}: {replay.hyperparameters.get(main[0])}" for replay in replays]
+    if len(names) == 1:
+        return [f"{names[0].replace('_', ' ')}: {one.get(names[0])}" for one in settings]
     return [replay.name for replay in replays]

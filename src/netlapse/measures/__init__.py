@@ -51,6 +51,7 @@ from .predictions import predictions as predictions
 from .projection import Projection as Projection
 from .sample_losses import SampleLosses as SampleLosses
 from .sample_losses import sample_losses as sample_losses
+from .settings import differing as differing
 from .task import Classes as Classes
 from .task import Labels as Labels
 from .task import Quantities as Quantities

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jaxtyping import Float
     from numpy.typing import NDArray
 
@@ -27,6 +29,12 @@ def domain(inputs: Float[np.ndarray, "example 2"]) -> Limits:
     if spans.max() <= 3 * spans.min():
         low, high = np.full(2, low.min()), np.full(2, high.max())
     return (float(low[0]), float(high[0])), (float(low[1]), float(high[1]))
+
+
+def shared_domain(inputs: Sequence[Any]) -> Limits | None:
+    """The domain of the inputs of several runs together. None unless all are inputs of two features."""
+    flat = all(np.ndim(part) == 2 and part.shape[1] == 2 for part in inputs)
+    return domain(np.concatenate(inputs)) if flat else None
 
 
 def limits(points: Float[np.ndarray, "... 2"], margin: float = 0.05) -> Limits:

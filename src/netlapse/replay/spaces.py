@@ -212,12 +212,14 @@ class Spaces(Outputs):
             )
         return projections.linear_layer(kernel, by)
 
-    def grand_tour(self, layer: str, *, seed: int = 0, split: Split = "train") -> Tour:
+    def grand_tour(self, layer: str, *, seed: int = 0, split: Split = "train", also: Sequence[Spaces] = ()) -> Tour:
         """A smooth path through projections of a layer: called with a position of 0 or more, it gives one.
 
-        The seed fixes it. Pass what it gives as the `projection` of a feature space.
+        The seed fixes it. Pass what it gives as the `projection` of a feature space. With `also`, further runs whose
+        layer is as wide share the tour.
         """
-        return projections.tour_of(self._pooled(layer, split), seed)
+        points = [replay._pooled(layer, split) for replay in (self, *also)]
+        return projections.tour_of(np.concatenate([part.reshape(-1, part.shape[-1]) for part in points]), seed)
 
     def inputs_projection(self, by: Plane = "pca", *, split: Split = "train", output: str | None = None) -> Projection:
         """A plane through the inputs, each example flattened. Two inputs are that plane themselves.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -100,6 +101,23 @@ class Values:
         """Look for frames recorded since. Returns itself."""
         self.run.refresh()
         return self
+
+    def only(self, *, frames: NDArray[np.intp] | None = None, examples: NDArray[np.intp] | None = None) -> Self:
+        """The replay as if only these frames had been recorded, and it were looked at with these examples alone.
+
+        `frames` are numbers of this replay's frames, `examples` places in its "train" examples; all by default.
+        """
+        some = copy.copy(self)
+        if frames is not None:
+            some.run = self.run.only(frames)
+        if examples is not None:
+            train = {
+                key: each(arrays, lambda array: array[examples])
+                for key, arrays in self._probe.items()
+                if key.startswith("train/")
+            }
+            some._probe = {**self._probe, **train}
+        return some
 
     def nearest(self, epoch: float) -> float:
         """The recorded epoch nearest to this one."""

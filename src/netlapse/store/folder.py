@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
+from uuid import uuid4
 
 from ..errors import DamagedRun
 from . import files
@@ -211,15 +212,15 @@ class LocalFolder:
         return {}
 
     def place(self, name: str, parts: Sequence[Buffer], *, new: bool = False) -> None:
-        """Put a file of these parts in place, whole and durably. Only the holder of the lock places files."""
+        """Put a file of these parts in place, whole and durably. In a run only the holder of the lock places files."""
         path = self._path(name)
         if not self.path.is_dir():
             # Not made again: somebody has moved or removed the run.
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path))
         _make(path.parent)
-        beside = path.with_name(path.name + files.UNFINISHED)
-        # Whatever is there is not written into: in a stranger's run it may be a link out of it.
-        beside.unlink(missing_ok=True)
+        # A name of its own: two workers of a study may place the same piece. And what is there already is not written
+        # into: in a stranger's run it may be a link out of it.
+        beside = path.with_name(f"{path.name}.{uuid4().hex}{files.UNFINISHED}")
         try:
             with beside.open("xb", buffering=0) as file:
                 for part in parts:
@@ -237,13 +238,15 @@ class LocalFolder:
         self._path(name).unlink(missing_ok=True)
 
     def clear(self, *names: str) -> None:
-        """Remove files and subfolders, in this order."""
+        """Remove files and subfolders, in this order, with what killed writers left of the files."""
         # All are looked at before the first is removed.
         for path in [self._path(name) for name in names]:
             if path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
+                for left in path.parent.glob(f"{path.name}.*{files.UNFINISHED}"):
+                    left.unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Remove the lock, and the folder itself if nothing is left in it."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from bisect import bisect_right
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -131,6 +132,14 @@ class Run:
 
     def __len__(self) -> int:
         return len(self._numbers)
+
+    def only(self, frames: Sequence[int] | NDArray[np.intp]) -> Self:
+        """The run as if only these of its frames, in ascending order, had been recorded; until it is refreshed."""
+        some, chosen = copy.copy(self), np.asarray(frames, np.intp)
+        some._numbers, some.steps, some.epochs, some.times = (
+            clock[chosen] for clock in (self._numbers, self.steps, self.epochs, self.times)
+        )
+        return some
 
     def weights(self, name: str, frames: slice | Sequence[int] | NDArray[np.intp] = slice(None)) -> NDArray[Any]:
         """One parameter at some frames, as (frame, ...). Raises UnknownName, IndexError or DamagedRun."""

@@ -11,47 +11,41 @@ from ..record import Probe, Recording
 from ..store.examples import count
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from .pieces import Network
     from .program import Program
-    from .space import Setting
+    from .right import Data
+    from .trainer import Trained
 
 
 def record(
     program: Program,
+    data: Data,
     model: Any,
-    networks: Sequence[Network],
-    network: Network,
-    settings: Sequence[Setting],
+    trained: Trained,
+    hyperparameters: Mapping[str, Any],
     path: str,
     probe_size: int,
 ) -> None:
-    """Train a network with those it was trained with, and write its frames, before training and after each epoch.
+    """Write the frames of the one network that was trained, before training and after each epoch.
 
-    Of the same program the same bits come again. `model` is one of its setting, whose variables are overwritten.
+    `model` is one of its setting, whose variables are overwritten.
     """
-    place = networks.index(network)
-    trained = program.train(networks, every_epoch=True)
-    examples = Probe.of((program.data.inputs, program.data.targets), "probe", probe_size)
+    examples = Probe.of((data.inputs, data.targets), "probe", probe_size)
     form = functional_form(model, examples.inputs)
+    plain = {name: value for name, value in hyperparameters.items() if isinstance(value, str | int | float | bool)}
     fit = {"epochs": program.epochs, "batch_size": program.batch_size}
     recording = Recording(path, probe=examples, every="epoch", exist="replace", class_names=program.class_names)
-    recording.begin(lambda: describe(form, _extra(settings[network.setting], network), fit))
+    recording.begin(lambda: describe(form, plain, fit))
     state = ModelState(model, form)
-    steps = -(-count(program.data.inputs) // program.batch_size)
+    steps = -(-count(data.inputs) // program.batch_size)
     for epoch in range(program.epochs + 1):
         for variables, values in (
             (model.trainable_variables, trained.trainable),
             (model.non_trainable_variables, trained.others),
         ):
             for variable, column in zip(variables, values, strict=True):
-                variable.assign(column[place, epoch])
-        logged = {name: float(values[place, epoch - 1]) for name, values in trained.logged.items()} if epoch else {}
+                variable.assign(column[0, epoch])
+        logged = {name: float(values[0, epoch - 1]) for name, values in trained.logged.items()} if epoch else {}
         recording.frame(epoch * steps, epoch, state.weights, logged)
     recording.end(state.weights, {})
-
-
-def _extra(setting: Mapping[str, Any], network: Network) -> dict[str, Any]:
-    plain = {name: value for name, value in setting.items() if isinstance(value, str | int | float | bool)}
-    return {**plain, "seed": network.seed}

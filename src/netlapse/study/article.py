@@ -14,6 +14,7 @@ from ..keras.backend import keras
 from .study import Study
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from .space import Space
@@ -52,10 +53,12 @@ def article(
     space: Space | None = None,
     epochs: int = EPOCHS,
     batch_size: int = BATCH_SIZE,
+    record: Mapping[str, int] | None = None,
 ) -> Study:
     """The study of the article's activation functions, or of another `space`, in a folder or below a URL.
 
-    What can be varied: activation, initializer, learning_rate, epochs, batch_size. The data are the article's.
+    What can be varied: activation, initializer, learning_rate, epochs, batch_size. The data are the article's. `record`
+    is as of a `Study`.
     """
     inputs, targets = parabolas()
     return Study(
@@ -67,4 +70,5 @@ def article(
         epochs=epochs,
         batch_size=batch_size,
         mode=mode,
+        record=record,
     )

@@ -1,9 +1,8 @@
-"""The user's functions that make models and data of hyper-parameters, and what of a model needs its own program."""
+"""The user's functions that make models and data of hyper-parameters."""
 
 from __future__ import annotations
 
 import inspect
-import json
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -12,7 +11,7 @@ from ..errors import StudyError
 from ..keras.backend import keras
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from .space import Setting
 
@@ -50,6 +49,12 @@ class Builder:
             for name, parameter in {**self._of_model, **self._of_data}.items()
             if parameter.default is parameter.empty and name not in set(names)
         ]
+        if "seed" in missing:
+            raise StudyError(
+                "the builder or the data take a seed that has no default, but networks of all seeds have one builder"
+                " and learn the same data: the study itself draws initial weights and orders by the seed; give it a"
+                " default, or vary it under another name, such as data_seed"
+            )
         if missing:
             raise StudyError(
                 f"{', '.join(missing)} of the builder or the data have no default and are not in the space; add values"
@@ -90,7 +95,7 @@ class Builder:
     def require_effect(self, settings: Sequence[Setting], written: Sequence[str]) -> None:
         """Raise StudyError for a hyper-parameter of the builder that changes nothing.
 
-        `written` are the models of the settings as `describe` writes them. Settings that differ in one name only are
+        `written` are the models of the settings in words. Settings that differ in one name only are
         compared; a name that none of them isolates is not judged.
         """
         for name in self._of_model:
@@ -107,60 +112,6 @@ class Builder:
                     f"the builder makes the same model of {name}={' and '.join(values[:2])}: it ignores {name!r};"
                     " use it in the builder, or take it out of the space"
                 )
-
-
-def describe(model: Any) -> dict[str, Any]:
-    """Architecture, initialisers, loss, metrics and optimiser of a model, with the names that Keras counts left out."""
-    config = model.get_compile_config()
-    layers: list[dict[str, Any]] = [
-        {"class": type(layer).__name__, "config": layer.get_config()}
-        for layer in model._flatten_layers(include_self=False, recursive=True)
-    ]
-    try:
-        wiring = model.get_config()
-    except NotImplementedError:  # a subclassed model, whose code is the same for all
-        wiring = None
-    names: dict[str, str] = {layer["config"].get("name"): f"layer {number}" for number, layer in enumerate(layers)}
-    names[model.name] = "model"
-    shapes = [[list(variable.shape), str(variable.dtype)] for variable in model.variables]
-    # Keras counts optimisers too. That within another is of the same kind.
-    part: Any = cast("dict[str, Any]", config or {}).get("optimizer")
-    while isinstance(part, dict):
-        settings = cast("dict[str, Any]", part)["config"]
-        settings.pop("name", None)
-        part = settings.get("inner_optimizer")
-    found = {"compile": config, "layers": layers, "wiring": wiring, "shapes": shapes}
-    return _renamed(json.loads(json.dumps(found, default=repr)), names)
-
-
-def structure(description: Mapping[str, Any]) -> str:
-    """What of a described model needs its own program: all but initialisers, and a learning rate that is a number."""
-    found: dict[str, Any] = json.loads(json.dumps(description))
-    compiled: dict[str, Any] = found["compile"] or {}
-    # Of an optimiser that was given by its name, there is no config.
-    optimizer: Any = compiled.get("optimizer")
-    settings: Any = {} if isinstance(optimizer, str | None) else optimizer["config"]
-    if isinstance(settings.get("learning_rate"), float | int):
-        settings["learning_rate"] = "a number"
-    return json.dumps(_without_initializers(found), sort_keys=True)
-
-
-def _renamed(value: Any, names: Mapping[str, str]) -> Any:
-    if isinstance(value, dict):
-        return {key: _renamed(part, names) for key, part in cast("dict[str, Any]", value).items()}
-    if isinstance(value, list):
-        return [_renamed(part, names) for part in cast("list[Any]", value)]
-    return names.get(value, value) if isinstance(value, str) else value
-
-
-def _without_initializers(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: _without_initializers(part)
-            for key, part in cast("dict[str, Any]", value).items()
-            if not key.endswith("_initializer")
-        }
-    return [_without_initializers(part) for part in cast("list[Any]", value)] if isinstance(value, list) else value
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:

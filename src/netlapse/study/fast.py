@@ -8,57 +8,42 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..jax.backend import jax, over_leaves
-from .exact import Trained
-from .measured import Start, measure_of, numbers
 from .train_last import COMPILER_OPTIONS, train_last
+from .trainer import Trained, Trainer
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
-
-    from .initial import Stacked
-    from .right import Data, Reading
+    from .right import Data
+    from .trainer import Given
 
 
-class Fast:
+class Fast(Trainer):
     """As `Exact`, within its rounding, for networks of which `GROUP` neighbours share the order of their examples."""
 
-    def __init__(self, model: Any, reading: Reading, data: Data, *, batch_size: int, every_epoch: bool = False) -> None:
-        self._model, self._reading, self._batch, self._every_epoch = model, reading, batch_size, every_epoch
-        self._start = Start(model, data)
-
-    def __call__(
-        self,
-        initial: tuple[Stacked, Stacked],
-        rates: Float[np.ndarray, " network"],
-        orders: Int[np.ndarray, "order epoch example"],
-        data: Data,
-    ) -> Trained:
+    def __call__(self, given: Given, data: Data) -> Trained:
         """Train the networks, each group of neighbours in one order of the examples for each epoch."""
-        found = self._trained(*initial, jax.numpy.asarray(rates, np.float32), orders, data)
-        logged, measured, wrong, trainable, others = over_leaves(_networks_first, found)
-        return Trained(logged, measured, wrong, trainable, others)
+        numbers = over_leaves(lambda values: np.asarray(values, np.float32), given.numbers)
+        found = self._trained(given._replace(numbers=numbers), data)
+        return Trained(*over_leaves(_networks_first, found))
 
     @cached_property
     def _trained(self) -> Any:
         return jax.jit(self._train, compiler_options=COMPILER_OPTIONS)
 
-    def _train(self, trainable: Any, others: Any, rates: Any, orders: Any, data: Data) -> Any:
-        def step(state: Any, batch: Any) -> Any:
-            return self._model.train_step(state, tuple(batch[:2]))
-
-        state = jax.vmap(self._start)(trainable, others, rates)
+    def _train(self, given: Given, data: Data) -> Any:
+        state = jax.vmap(self._start)(given.trainable, given.others, given.numbers)
+        networks = len(given.trainable[0])
         state, epochs = train_last(
-            step,
+            self._step,
             over_leaves(lambda values: jax.numpy.moveaxis(values, 0, -1), state),
-            orders,
+            given.orders,
             tuple(data),
             batch_size=self._batch,
-            group=-(-len(rates) // len(orders)),
-            measure=measure_of(self._model, self._reading, self._start, data),
+            group=-(-networks // len(given.orders)),
+            measure=self._measure(data),
             every_epoch=self._every_epoch,
         )
         _, measured, wrong = epochs.measured
-        return numbers(epochs.metrics), measured, wrong, *(epochs.weights if self._every_epoch else state[:2])
+        return epochs.metrics, measured, wrong, *(epochs.weights if self._every_epoch else state[:2])
 
 
 def _networks_first(values: Any) -> Any:

@@ -1,4 +1,8 @@
-"""What a study found, in sentences: each with its number, its interval, and of how many networks."""
+"""What a study found, in sentences: each with its number, its interval, and of how many networks.
+
+A network is right once no case is wrong or, in the table of a sweep with an event of its own, once that holds: the
+sentences say "right" of both.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +14,21 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..errors import UnknownName, Unsupported
-from .statistics import (
-    difference_of_epochs,
-    difference_of_shares,
-    enough,
-    outcomes,
-    pairwise_logrank,
-    percentile,
-    ratio_of_epochs,
-    share,
-    split,
-    survival,
-)
+from .effects import difference_of_epochs, difference_of_shares, enough, ratio_of_epochs
+from .outcomes import outcomes, split
+from .shares import percentile, share
+from .survival import pairwise_logrank, survival
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .statistics import Effect, Event, LogRank, Outcomes
+    from .effects import Effect
+    from .outcomes import Event, Outcomes
+    from .survival import LogRank
 
 Kind = Literal["share", "median", "difference of shares", "difference of epochs", "ratio of epochs", "pace", "luck"]
+
+_RIGHT: dict[Event, str] = {"first_right": "right", "right_for_good": "right for good"}
 
 # Of more settings, each is compared with one of them only.
 _MOST_COMPARED = 3
@@ -73,7 +73,8 @@ def findings(
         raise UnknownName(f"{by} has no setting {reference!r}; it has {', '.join(groups)}")
     within = min(group.known for group in groups.values()) if within is None else within
     said = {name: f"{by.replace('_', ' ')} {name}" for name in groups}
-    found = [finding for name, group in groups.items() for finding in _of_one(said[name], group, within)]
+    right = _RIGHT[event]
+    found = [finding for name, group in groups.items() for finding in _of_one(said[name], group, within, right)]
     pairs = [pair for pair in combinations(groups, 2) if len(groups) <= _MOST_COMPARED or reference in pair]
     # Several networks of one pair are no independent evidence, which the log-rank test would take them for.
     repeated = any(len(np.unique(group.pairs)) < len(group.pairs) for group in groups.values())
@@ -81,9 +82,9 @@ def findings(
     for a, b in pairs:
         # The reference, where there is one, is what the other is compared with.
         first, second = (b, a) if len(groups) > _MOST_COMPARED and a == reference else (a, b)
-        found += _of_two(said[first], said[second], groups[first], groups[second], within, smallest)
+        found += _of_two(said[first], said[second], groups[first], groups[second], within, smallest, right)
         if not repeated:
-            found.append(_pace(said[a], said[b], tests[a, b], len(tests)))
+            found.append(_pace(said[a], said[b], tests[a, b], len(tests), right))
     return tuple(found)
 
 
@@ -99,7 +100,7 @@ def luck(table: pd.DataFrame, by: str, network: int, *, event: Event = "first_ri
     setting, members = next((name, found) for name, found in split(table, by).items() if place in found)
     of = every.of(members)
     found = percentile(of, float(every.first[place]))
-    when = f"was right at epoch {found.epoch:g}" if isfinite(found.epoch) else "never got all cases right"
+    when = f"was {_RIGHT[event]} at epoch {found.epoch:g}" if isfinite(found.epoch) else f"was never {_RIGHT[event]}"
     who = f"Network {network} (seed {table['seed'].iloc[int(place)]}) of {by.replace('_', ' ')} {setting}"
     text = (
         f"{who} {when}: ahead of "
@@ -108,10 +109,10 @@ def luck(table: pd.DataFrame, by: str, network: int, *, event: Event = "first_ri
     return Finding(text, found.value, found.low, found.high, found.n, "luck")
 
 
-def _of_one(name: str, group: Outcomes, within: float) -> list[Finding]:
+def _of_one(name: str, group: Outcomes, within: float, right: str) -> list[Finding]:
     of = share(group, within)
     text = (
-        f"With {name}, {_percent(of.value, of.n)} of {_networks(of.n)} got all cases right within {within:g} epochs "
+        f"With {name}, {_percent(of.value, of.n)} of {_networks(of.n)} became {right} within {within:g} epochs "
         f"({_range(of.low, of.high, of.n)})"
     )
     text += f"; {of.diverged:,} diverged and count as never right." if of.diverged else "."
@@ -120,18 +121,20 @@ def _of_one(name: str, group: Outcomes, within: float) -> list[Finding]:
     low, high, n = curve.median_low, curve.median_high, curve.n
     if isfinite(curve.median):
         ends = f"{low:g} to {high:g}" if isfinite(high) else f"{low:g} or later"
-        text = f"With {name}, the median epoch of being right is {curve.median:g} ({ends}; {_networks(n)})."
+        text = f"With {name}, the median epoch of being {right} is {curve.median:g} ({ends}; {_networks(n)})."
     else:
-        text = f"With {name}, fewer than half of {_networks(n)} are ever right: there is no median epoch."
+        text = f"With {name}, fewer than half of {_networks(n)} are ever {right}: there is no median epoch."
     return [*found, Finding(text, curve.median, low, high, n, "median")]
 
 
-def _of_two(a: str, b: str, of_a: Outcomes, of_b: Outcomes, within: float, smallest: float) -> list[Finding]:
+def _of_two(
+    a: str, b: str, of_a: Outcomes, of_b: Outcomes, within: float, smallest: float, right: str
+) -> list[Finding]:
     shares = difference_of_shares(of_a, of_b, within=within)
     points, low, high = (100 * part for part in (shares.value, shares.low, shares.high))
     how = f"{abs(points):.1f} points {'fewer' if points < 0 else 'more'} networks" if points else "as many networks"
     text = (
-        f"With {a}, {how} get all cases right {'than' if points else 'as'} with {b} "
+        f"With {a}, {how} become {right} within {within:g} epochs {'than' if points else 'as'} with {b} "
         f"({_signed(low, high, points < 0)} points; {_of(shares)})"
     )
     found = [_finding(text, shares, smallest, "difference of shares")]
@@ -142,7 +145,7 @@ def _of_two(a: str, b: str, of_a: Outcomes, of_b: Outcomes, within: float, small
     )
     text = (
         f"With {a}, a network takes in the mean {how} with {b} "
-        f"({_signed(epochs.low, epochs.high, epochs.value < 0)}; {_of(epochs)}; never right counts as {within:g})"
+        f"({_signed(epochs.low, epochs.high, epochs.value < 0)}; {_of(epochs)}; never {right} counts as {within:g})"
     )
     found.append(_finding(text, epochs, smallest * within, "difference of epochs"))
     try:
@@ -151,7 +154,7 @@ def _of_two(a: str, b: str, of_a: Outcomes, of_b: Outcomes, within: float, small
         return found
     high_end = f"{ratio.high:.3g}" if isfinite(ratio.high) else "no limit"
     text = (
-        f"The median epoch of being right with {a} is {ratio.value:.2f} times that with {b}, of all networks "
+        f"The median epoch of being {right} with {a} is {ratio.value:.2f} times that with {b}, of all networks "
         f"({ratio.low:.3g} to {high_end}; {_of(ratio)})"
     )
     return [*found, _finding(text, ratio, smallest, "ratio of epochs")]
@@ -178,12 +181,13 @@ def _finding(text: str, effect: Effect, least: float, kind: Kind) -> Finding:
     )
 
 
-def _pace(a: str, b: str, test: LogRank, tests: int) -> Finding:
+def _pace(a: str, b: str, test: LogRank, tests: int, right: str) -> Finding:
     p = f"p = {test.adjusted:.2g}" if test.adjusted >= 1e-4 else "p < 0.0001"
-    differ = "become right at different paces" if test.adjusted < 0.05 else "may become right at the same pace"
+    pace = "at different paces" if test.adjusted < 0.05 else "perhaps at the same pace"
     corrected = f", Holm's correction for {tests} tests" if tests > 1 else ""
     text = (
-        f"Networks with {a} and with {b} {differ} (log-rank {p}{corrected}; {test.n[0]:,} and {test.n[1]:,} networks)."
+        f"Networks with {a} and with {b} become {right} {pace} (log-rank {p}{corrected}; {test.n[0]:,} and"
+        f" {test.n[1]:,} networks)."
     )
     return Finding(text, test.adjusted, nan, nan, sum(test.n), "pace")
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
-from ..jax.backend import jax
+from ..jax.backend import jax, over_leaves
 from ..keras.backend import keras
 from ..keras.random import random_state, set_random_state
 
@@ -45,7 +45,10 @@ class Initial:
 
     def _drawn(self, seeds: Sequence[int]) -> tuple[Stacked, Stacked]:
         if self.at_once:
-            return self._draw(jax.numpy.asarray(seeds, jax.numpy.uint32))
+            # Some are drawn for nothing, so that it is compiled for few numbers of them.
+            many = [*seeds, *[seeds[-1]] * ((1 << (len(seeds) - 1).bit_length()) - len(seeds))]
+            drawn = self._draw(jax.numpy.asarray(many, jax.numpy.uint32))
+            return over_leaves(lambda values: values[: len(seeds)], drawn)
         before = random_state()
         try:
             models = [self._built(seed) for seed in seeds]

@@ -7,49 +7,35 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..jax.backend import jax, over_leaves
-from .exact import Trained
-from .measured import Start
 from .right import wrong_by_class
+from .trainer import Trained, Trainer
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
-
-    from .initial import Stacked
-    from .right import Data, Reading
+    from .right import Data
+    from .trainer import Given
 
 
-class OneByOne:
+class OneByOne(Trainer):
     """As `Exact`, for any model that `fit` trains: slow, as `fit` is."""
 
-    def __init__(self, model: Any, reading: Reading, data: Data, *, batch_size: int, every_epoch: bool = False) -> None:
-        self._model, self._reading, self._batch, self._every_epoch = model, reading, batch_size, every_epoch
-        self._start = Start(model, data)
-
-    def __call__(
-        self,
-        initial: tuple[Stacked, Stacked],
-        rates: Float[np.ndarray, " network"],
-        orders: Int[np.ndarray, "order epoch example"],
-        data: Data,
-    ) -> Trained:
-        """Train the networks; where several neighbours share an order there are fewer orders than networks."""
-        group = -(-len(rates) // len(orders))
-        every = [
-            self._train(
-                [values[network] for values in initial[0]],
-                [values[network] for values in initial[1]],
-                rate,
-                orders[network // group],
-                data,
+    def __call__(self, given: Given, data: Data) -> Trained:
+        """Train the networks."""
+        networks = len(given.trainable[0])
+        group = -(-networks // len(given.orders))
+        every: list[Any] = []
+        for network in range(networks):
+            trainable, others, numbers = over_leaves(
+                lambda values, network=network: values[network], (given.trainable, given.others, given.numbers)
             )
-            for network, rate in enumerate(rates)
-        ]
-        logged, measured, wrong, trainable, others = _stacked(every)
-        return Trained(logged, measured, wrong, trainable, others)
+            state = self._start(trainable, others, numbers)
+            with self._numbers.given({name: float(value) for name, value in state[4].items()}):
+                every.append(self._train(state, given.orders[network // group], data))
+        return Trained(*_stacked(every))
 
-    def _train(self, trainable: Any, others: Any, rate: Any, orders: Any, data: Data) -> Any:
-        model = self._model
-        trainable, others, optimizer, _ = self._start(trainable, others, rate)
+    def _train(self, state: Any, orders: Any, data: Data) -> Any:
+        model, (trainable, others, optimizer, *_) = self._model, state
+        if state[4]:  # what is compiled has the numbers of another network
+            model.train_function = model.test_function = None
         for variables, values in (
             (model.trainable_variables, trainable),
             (model.non_trainable_variables, others),
@@ -58,19 +44,19 @@ class OneByOne:
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
         logs: list[Any] = []
-        seen = [self._measure(data)]
+        seen = [self._evaluate(data)]
         kept = [self._variables()]
         for order in orders:
             inputs, targets = over_leaves(lambda array, order=order: array[order], (data.inputs, data.targets))
             history = model.fit(inputs, targets, batch_size=self._batch, epochs=1, shuffle=False, verbose=0).history
             logs.append({name: np.float32(values[-1]) for name, values in history.items()})
-            seen.append(self._measure(data))
+            seen.append(self._evaluate(data))
             kept = [*kept, self._variables()] if self._every_epoch else [self._variables()]
         logged, (measured, wrong), variables = (_stacked(parts) for parts in (logs, seen, kept))
         trainable, others = variables if self._every_epoch else over_leaves(lambda values: values[0], variables)
         return logged, measured, wrong, trainable, others
 
-    def _measure(self, data: Data) -> Any:
+    def _evaluate(self, data: Data) -> Any:
         found: dict[str, Any] = self._model.evaluate(
             data.inputs, data.targets, batch_size=len(jax.tree.leaves(data.inputs)[0]), verbose=0, return_dict=True
         )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Neighbours with one order of the examples, where orders are shared.
+# Neighbouring seeds have one order of the examples, where orders are shared, and so many networks are trained in it.
 GROUP = 16
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -32,34 +35,42 @@ class Piece:
 
 
 def divide(
-    programs: Sequence[int], seeds: Sequence[int], *, size: int, paired: bool, shared_orders: bool
+    programs: Sequence[int],
+    data: Sequence[int],
+    seeds: Sequence[int],
+    *,
+    size: int,
+    paired: bool,
+    shared_orders: bool,
 ) -> list[Piece]:
-    """Divide all settings times seeds into pieces of at most `size` networks, a whole number of groups.
+    """Divide all settings times seeds into pieces of at most `size` networks, of one structure and the same data.
 
-    `programs` says for each setting which structure it has. With `paired` every setting has the same seeds; otherwise
-    each network has one of its own. Where orders are shared, `GROUP` neighbours of a setting have one; it depends on
-    their seeds only, so that pairs share it too.
+    `programs` says for each setting which structure it has, `data` which data it learns. With `paired` every setting
+    has the same seeds; otherwise each network has one of its own. Where orders are shared, `GROUP` neighbouring seeds
+    have one, whatever the setting; then a piece has networks of one order beside each other, and room for a whole
+    number of groups of them.
     """
     pieces: list[Piece] = []
-    for program in dict.fromkeys(programs):
-        groups: list[list[Network]] = []
-        for setting in (number for number, own in enumerate(programs) if own == program):
-            first = 0 if paired else setting * len(seeds)
-            found = [
-                Network(
-                    setting * len(seeds) + place,
-                    setting,
-                    seed + first,
-                    (seed + first) // GROUP if shared_orders else seed + first,
-                )
-                for place, seed in enumerate(seeds)
-            ]
-            by_order: dict[int, list[Network]] = {}
-            for network in found:
-                by_order.setdefault(network.seed // GROUP, []).append(network)
-            groups += by_order.values()
-        at_once = max(1, size // GROUP)
-        for start in range(0, len(groups), at_once):
-            together = [network for group in groups[start : start + at_once] for network in group]
-            pieces.append(Piece(len(pieces), program, tuple(together)))
+    kinds = list(zip(programs, data, strict=True))
+    for kind in dict.fromkeys(kinds):
+        networks: list[Network] = []
+        for setting in (number for number, own in enumerate(kinds) if own == kind):
+            before = setting * len(seeds)
+            for place, given in enumerate(seeds):
+                seed = given if paired else given + before
+                networks.append(Network(before + place, setting, seed, seed // GROUP if shared_orders else seed))
+        together = _by_orders(networks, size) if shared_orders else _cut(networks, size)
+        pieces += [Piece(number, kind[0], tuple(some)) for number, some in enumerate(together, len(pieces))]
     return pieces
+
+
+def _by_orders(networks: list[Network], size: int) -> list[list[Network]]:
+    by_order: dict[int, list[Network]] = {}
+    for network in networks:
+        by_order.setdefault(network.order, []).append(network)
+    groups = [group for some in by_order.values() for group in _cut(some, GROUP)]
+    return [list(chain.from_iterable(some)) for some in _cut(groups, size // GROUP)]
+
+
+def _cut(values: list[T], size: int) -> list[list[T]]:
+    return [values[start : start + size] for start in range(0, len(values), size)]

@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import Unsupported
 from ..jax.backend import SUMS_RIGHTLY, jax
 from ..measures import plane
-from .statistics import Boundaries
+from .boundaries import Boundaries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,17 +18,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .program import Program
+    from .right import Data
 
 
 def boundaries(
-    program: Program, weights: Mapping[str, NDArray[Any]], networks: Int[np.ndarray, " network"], resolution: int
+    program: Program,
+    data: Data,
+    weights: Mapping[str, NDArray[Any]],
+    networks: Int[np.ndarray, " network"],
+    resolution: int,
 ) -> Boundaries:
     """Evaluate networks on a grid of `resolution` x `resolution` points around their examples.
 
     `weights` are the model's variables, "trainable/0", ... and "others/0", ..., each (network, ...).
     """
-    inputs: NDArray[Any] = program.data.inputs
-    labels = program.data.labels
+    inputs: NDArray[Any] = data.inputs
+    labels = data.labels
     if np.shape(inputs)[1:] != (2,) or labels is None or len(program.classes) != 2:
         raise Unsupported("boundaries in the plane are those of networks of two inputs and two classes")
     x, y, points = plane.grid(plane.widen(plane.domain(inputs), 0.05), resolution)

@@ -3,47 +3,50 @@
 from __future__ import annotations
 
 import warnings
-from functools import cached_property
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..errors import StudyError
 from ..jax.backend import jax
-from .exact import Exact, Trained
+from .exact import Exact, InTurn
 from .fast import Fast
 from .initial import Initial
 from .one_by_one import OneByOne
 from .pieces import GROUP
 from .right import read
 from .train_last import orders
+from .trainer import Given, Trained, Trainer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .builder import Builder
-    from .initial import Stacked
+    from .description import Description
     from .pieces import Network
+    from .right import Data
     from .space import Setting
 
 # How many networks are trained at once, at most.
 AT_ONCE = {"exact": 96, "fast": 128}
-# Of many networks, XLA multiplies and sums in another way than of one: the most that agree with it are taken. Of one
-# alone, within loops, it does too.
-_EXACT = (96, 48, 24, 8)
+# A few more networks than there are are trained as fast.
+_FEWEST = 8
 
 
 class Program:
-    """Trains networks of one structure: they differ in initial weights, learning rate and order of the examples.
+    """Trains networks of one structure: they differ in initial variables, numbers and order of the examples.
 
-    `settings` are those of the whole study; `networks` the most that are trained at once, and `difference` by how much
-    an epoch of one of the first differs from single steps: None for the fast mode, which has a rounding of its own.
+    `settings` and their `descriptions` are those of the whole study; `networks` the most that are trained at once, and
+    `difference` by how much an epoch of one of them differs from single steps: None for the fast mode, which has a
+    rounding of its own.
     """
 
     def __init__(
         self,
         builder: Builder,
         settings: Sequence[Setting],
+        descriptions: Sequence[Description],
         networks: Sequence[Network],
         *,
         epochs: int,
@@ -51,19 +54,22 @@ class Program:
         mode: str,
     ) -> None:
         self.epochs, self.batch_size, self._shared = epochs, batch_size, mode == "fast"
-        self._builder, self._settings = builder, settings
+        self._builder, self._settings, self._descriptions = builder, settings, descriptions
         setting = settings[networks[0].setting]
+        self._varying = _varying(descriptions, descriptions[networks[0].setting].structure)
         self.model = builder.model(setting)
-        self.reading, self.data = read(self.model, *builder.data(setting))
-        self._slots = GROUP * len({(one.setting, one.order) for one in networks}) if self._shared else 0
-        self._starts: dict[int, tuple[Initial, float]] = {}
+        self.reading, data = read(self.model, *builder.data(setting))
+        self._data: dict[str, Data] = {self._data_key(networks[0].setting): data}
+        self._slots = len(_places(networks, True, 0)) if self._shared else 0
+        self._initial: dict[str, Initial] = {}
         self._alone = Lock()
         self._traced: set[object] = set()
-        self._kind: type[Exact | Fast | OneByOne] = Exact if mode == "exact" else Fast
+        self._kind: type[Trainer] = Exact if mode == "exact" else Fast
+        self._trainers: dict[tuple[type[Trainer], bool], Trainer] = {}
         self.difference: float | None = None
         try:
             if mode == "exact":
-                self.difference = self._choose_slots(networks)
+                self.difference = self._choose(networks)
             else:
                 self.train(networks)  # it is compiled here, while nobody else builds a model
         # What a model's own code raises when it is traced may be anything.
@@ -76,12 +82,11 @@ class Program:
             self._kind = OneByOne
             # One after another they need no copies, and each has the order of its group all the same.
             self._shared, self._slots = False, 0
-            self.__dict__.pop("_in_the_end", None)
 
     @property
     def mode(self) -> str:
         """How the networks are trained: "exact", "fast" or "one by one"."""
-        return {Exact: "exact", Fast: "fast", OneByOne: "one by one"}[self._kind]
+        return "fast" if self._kind is Fast else "one by one" if self._kind is OneByOne else "exact"
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
@@ -93,9 +98,30 @@ class Program:
         """The names of the classes; none where nothing is right or wrong."""
         return self.reading.names
 
+    def data(self, setting: int) -> Data:
+        """The examples that the networks of a setting learn."""
+        key = self._data_key(setting)
+        if key not in self._data:
+            reading, found = read(self.model, *self._builder.data(self._settings[setting]))
+            if reading != self.reading:
+                raise StudyError(
+                    f"the targets of {self._settings[setting]} are read as {reading.names or 'quantities'}, those of"
+                    f" other settings as {self.reading.names or 'quantities'}; make a study of each"
+                )
+            self._data[key] = found
+        return self._data[key]
+
+    @property
+    def _some_data(self) -> Data:
+        """Any of them: all have the same shapes."""
+        return next(iter(self._data.values()))
+
+    def _data_key(self, setting: int) -> str:
+        return repr(self._builder.data_setting(self._settings[setting]))
+
     def train(self, networks: Sequence[Network], *, every_epoch: bool = False) -> Trained:
-        """Train some networks, as many at once as the program does, together with copies that fill it."""
-        trainer = self._every_epoch if every_epoch else self._in_the_end
+        """Train some networks of the same data, as many at once as the program does, with copies that fill it."""
+        trainer = self._trainer(every_epoch)
         at_once = len(networks) if self._shared else self._slots or len(networks)
         parts: list[Trained] = []
         for start in range(0, len(networks), at_once):
@@ -106,70 +132,71 @@ class Program:
             parts.append(trained.of(np.array([places.index(place) for place in range(len(some))])))
         return Trained.join(parts)
 
-    def _trained(self, trainer: Exact | Fast | OneByOne, networks: Sequence[Network]) -> Trained:
+    def _trained(self, trainer: Trainer, networks: Sequence[Network]) -> Trained:
         """What a trainer makes of networks, from whichever thread."""
-        given = self._given(networks)
+        given, data = self._given(networks), self.data(networks[0].setting)
         with self._alone:
             # While it is traced, and always by fit, the model is changed.
             if isinstance(trainer, OneByOne) or trainer not in self._traced:
                 self._traced.add(trainer)
-                return trainer(*given, self.data)
-        return trainer(*given, self.data)
+                return trainer(given, data)
+        return trainer(given, data)
 
-    def start(self, setting: int) -> None:
-        """Build what draws the initial weights of a setting; Keras builds one model at a time."""
-        if setting not in self._starts:
+    def start(self, setting: int) -> Initial:
+        """What draws the initial variables of a setting. It is built once; Keras builds one model at a time."""
+        # Whatever numbers models have, they begin alike.
+        key = self._descriptions[setting].rest
+        if key not in self._initial:
             values = self._settings[setting]
-            model = self._builder.model(values)
-            rate: Any = getattr(model.optimizer, "_learning_rate", None)
-            number = float(np.asarray(rate)) if hasattr(rate, "value") else 0.0
-            self._starts[setting] = Initial(model, lambda: self._builder.model(values)), number
+            self._initial[key] = Initial(self._builder.model(values), lambda: self._builder.model(values))
+        return self._initial[key]
 
-    @cached_property
-    def _in_the_end(self) -> Exact | Fast | OneByOne:
-        return self._kind(self.model, self.reading, self.data, batch_size=self.batch_size)
+    def _trainer(self, every_epoch: bool = False) -> Trainer:
+        key = self._kind, every_epoch
+        if key not in self._trainers:
+            self._trainers[key] = self._kind(
+                self.model, self.reading, self._some_data, batch_size=self.batch_size, every_epoch=every_epoch
+            )
+        return self._trainers[key]
 
-    @cached_property
-    def _every_epoch(self) -> Exact | Fast | OneByOne:
-        return self._kind(self.model, self.reading, self.data, batch_size=self.batch_size, every_epoch=True)
-
-    def _initial(self, networks: Sequence[Network]) -> tuple[Stacked, Stacked]:
-        parts: list[tuple[Stacked, Stacked]] = []
-        for setting in dict.fromkeys(network.setting for network in networks):
-            self.start(setting)
-            parts.append(self._starts[setting][0]([one.seed for one in networks if one.setting == setting]))
-        # Networks of one setting are neighbours.
+    def _given(self, networks: Sequence[Network]) -> Given:
+        places: dict[Initial, list[int]] = {}
+        for place, one in enumerate(networks):
+            places.setdefault(self.start(one.setting), []).append(place)
+        parts = [initial([networks[place].seed for place in own]) for initial, own in places.items()]
+        back = np.argsort([place for own in places.values() for place in own])
         trainable, others = (
-            [np.concatenate(column) for column in zip(*side, strict=True)] for side in zip(*parts, strict=True)
+            [np.concatenate(column)[back] for column in zip(*side, strict=True)] for side in zip(*parts, strict=True)
         )
-        return trainable, others
-
-    def _rates(self, networks: Sequence[Network]) -> Any:
-        return np.array([self._starts[network.setting][1] for network in networks], np.float32)
-
-    def _orders(self, networks: Sequence[Network]) -> Any:
-        examples = len(jax.tree.leaves(self.data.inputs)[0])
+        numbers = {
+            name: np.array([self._descriptions[one.setting].numbers[name] for one in networks], np.float32)
+            for name in self._varying
+        }
         seeds = [network.order for network in networks]
-        return orders(seeds[::GROUP] if self._shared else seeds, self.epochs, examples)
+        examples = len(jax.tree.leaves(self._some_data.inputs)[0])
+        return Given(
+            trainable,
+            others,
+            numbers,
+            orders(seeds[::GROUP] if self._shared else seeds, self.epochs, examples),
+        )
 
-    def _given(self, networks: Sequence[Network]) -> tuple[Any, Any, Any]:
-        """Initial variables, learning rates and orders."""
-        return self._initial(networks), self._rates(networks), self._orders(networks)
-
-    def _choose_slots(self, networks: Sequence[Network]) -> float:
-        """Find out how many networks are trained at once to the bit as alone, and by how much those chosen differ."""
-        exact = self._in_the_end
-        assert isinstance(exact, Exact)
-        enough = [slots for slots in _EXACT if slots < len(networks)]
-        found: dict[int, float] = {}
-        # A few more than there are are trained as fast.
-        for slots in [min(max(len(networks), _EXACT[-1]), _EXACT[0]), *enough]:
-            places = [place % len(networks) for place in range(slots)]
-            found[slots] = exact.difference(*self._given([networks[place] for place in sorted(places)]), self.data)
-            if found[slots] == 0:
+    def _choose(self, networks: Sequence[Network]) -> float:
+        """Choose the way that trains many networks as one alone, to the bit if there is one, and say how near it is."""
+        self._slots = min(max(len(networks), _FEWEST), AT_ONCE["exact"])
+        some = [networks[place] for place in sorted(place % len(networks) for place in range(self._slots))]
+        model = self._builder.model(self._settings[some[-1].setting])
+        given = self._given(some)
+        found: dict[type[Exact], float] = {}
+        for kind in (Exact, InTurn):
+            self._kind = kind
+            trainer = self._trainer()
+            assert isinstance(trainer, Exact)
+            found[kind] = trainer.difference(given, self.data(some[-1].setting), model)
+            if found[kind] == 0:
                 break
-        self._slots = min(found, key=lambda slots: (found[slots], -slots))
-        return found[self._slots]
+        self._kind = min(found, key=lambda kind: found[kind])
+        return found[self._kind]
 
 
 def _places(networks: Sequence[Network], shared: bool, slots: int) -> list[int]:
@@ -178,7 +205,12 @@ def _places(networks: Sequence[Network], shared: bool, slots: int) -> list[int]:
     for place, network in enumerate(networks):
         following = networks[place + 1] if place + 1 < len(networks) else None
         places.append(place)
-        last = following is None or (following.setting, following.order) != (network.setting, network.order)
-        if shared and last:
+        if shared and (following is None or following.order != network.order):
             places += [place] * (-len(places) % GROUP)
     return places + [len(networks) - 1] * (slots - len(places))
+
+
+def _varying(descriptions: Sequence[Description], structure: str) -> list[str]:
+    """The numbers that differ among the models of a structure; the others are compiled in, as `fit` does it."""
+    found = [each.numbers for each in descriptions if each.structure == structure]
+    return [name for name in found[0] if any(each[name] != found[0][name] for each in found)]

@@ -9,13 +9,10 @@ import subprocess
 import sys
 import warnings
 from contextlib import contextmanager, suppress
-from copy import copy
 from functools import partial
 from hashlib import blake2b
 from importlib import import_module
 from itertools import islice
-from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -34,9 +31,6 @@ RETRIES = 8
 _FEWEST = 16
 _CONNECT_SECONDS, _JOIN_SECONDS = 10.0, 60.0
 _MEGABYTE = 2**20
-
-# What a worker opens or builds itself, or has no use for.
-_OF_THE_DRIVER = {"results", "pieces", "_lock", "_programs", "_described", "_digests", "_identity"}
 
 # In a worker process: the study that it trains pieces of, by the name of its definition.
 _built: dict[str, Study] = {}
@@ -213,17 +207,13 @@ def _last_line(text: str) -> str:
 
 
 def _definition(study: Study, ray: Any) -> tuple[bytes, str]:
-    """The study without what is open or compiled, and a name for it. Raises StudyError for what cannot be sent."""
+    """The study as workers get it, and a name for that. Raises StudyError for what cannot be sent."""
     # Of each setting they know what it needs a program of its own for, so that no worker builds all models.
     _ = study.pieces
-    state = {name: value for name, value in vars(study).items() if name not in _OF_THE_DRIVER}
-    if "://" not in study.path:
-        state["path"] = str(Path(study.path).resolve())
-    manifest = study.results.manifest
-    sent = state, manifest["id"] if manifest else None
-    with _by_value(ray.cloudpickle, _functions(state["_builder"])):
+    builder: Any = vars(study)["_builder"]
+    with _by_value(ray.cloudpickle, _functions(builder)):
         try:
-            written: bytes = ray.cloudpickle.dumps(sent)
+            written: bytes = ray.cloudpickle.dumps(study)
         except Exception as error:
             raise StudyError(
                 f"the builder or the data cannot be sent to Ray's workers ({error}); make in them what they use, rather"
@@ -273,32 +263,21 @@ def _train(sent: Sequence[Any], name: str, piece: Piece) -> None:
 
 
 def _build(reference: Any) -> Study:
-    from .results import Results
-    from .study import Study
-
     ray = _ray()
-    state, identity = ray.cloudpickle.loads(ray.get(reference).tobytes())
-    results = Results(state["path"])
-    manifest = results.manifest
-    if manifest is None or manifest.get("id") != identity:
+    study: Any = ray.cloudpickle.loads(ray.get(reference).tobytes())
+    manifest = study.results.manifest
+    if manifest is None or manifest.get("id") != study._identity:
         raise StudyError(
-            f"a worker of Ray on {socket.gethostname()} does not find the study in {state['path']}; choose a folder"
+            f"a worker of Ray on {socket.gethostname()} does not find the study in {study.path}; choose a folder"
             " that all machines share, or a URL such as s3://bucket/study"
         )
-    study = Study.__new__(Study)
-    vars(study).update(state, results=results, _lock=Lock(), _programs={})
     return study
 
 
 def _require_same_model(study: Any, piece: Piece) -> None:
     """Raise StudyError if a program that is new to this process has another model, or other data, than the driver's."""
-    if piece.program in study._programs:
-        return
     number = piece.networks[0].setting
-    alone: Any = copy(study)
-    alone.settings = [study.settings[number]]
-    del alone._keys
-    if alone._keys != [study._keys[number]]:
+    if piece.program not in study._programs and not study.is_same_here(number):
         raise StudyError(
             f"a worker of Ray on {socket.gethostname()} makes another model, or other data, of"
             f" {study.settings[number]}: install the same packages there, configure Keras within the builder, and let"

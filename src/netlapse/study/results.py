@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,11 @@ import numpy as np
 
 from ..errors import StudyError
 from ..store import folder_of
+from ..store.files import UNFINISHED
 from ..store.folder import read
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -25,17 +27,24 @@ if TYPE_CHECKING:
 MANIFEST = "study.json"
 FORMAT = 1
 _PIECES, _TABLE = "pieces", "table.parquet"
+# Of arrays, so many bytes are read once only: those of a million small networks.
+_KEPT = 2**30
 
 
 class Results:
     """The folder of a study, on this machine or in an object store.
 
     A piece is what is trained in one go. Its arrays are placed first and its rows last, each whole or not at all: a
-    piece is done if its rows are there, whoever was killed in between.
+    piece is done if its rows are there, whoever was killed in between. It never changes then, so that what was read of
+    it is kept.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.folder: Folder = folder_of(path)
+        self._rows: dict[int, pd.DataFrame] = {}
+        self._arrays: dict[int, bytes] = {}
+        self._kept = 0
+        self._table: pd.DataFrame | None = None
 
     @property
     def manifest(self) -> dict[str, Any] | None:
@@ -79,26 +88,36 @@ class Results:
         self.folder.place(f"{_PIECES}/{piece:08d}.npz", [buffer.getvalue()])
         self.folder.place(f"{_PIECES}/{piece:08d}.parquet", [_parquet(_frame(rows))])
 
-    def table(self) -> pd.DataFrame:
-        """All networks that are there, in the order of their numbers."""
+    def table(self, pieces: int | None = None) -> pd.DataFrame:
+        """All networks that are there, in the order of their numbers. `pieces` is how many there are of the study."""
+        done = self.done
+        if len(done) == pieces and self._finished is not None:
+            return self._finished.copy()
         pandas = _pandas()
-        parts = [
-            pandas.read_parquet(io.BytesIO(read(self.folder, f"{_PIECES}/{number:08d}.parquet")))
-            for number in sorted(self.done)
-        ]
-        if not parts:
+        for piece in done - self._rows.keys():
+            self._rows[piece] = pandas.read_parquet(io.BytesIO(read(self.folder, f"{_PIECES}/{piece:08d}.parquet")))
+        if not done:
             return pandas.DataFrame({"network": np.zeros(0, np.int64)})
+        parts = [self._rows[piece] for piece in sorted(done)]
         return pandas.concat(parts, ignore_index=True).sort_values("network", ignore_index=True)
 
-    def arrays(self, *names: str) -> dict[str, NDArray[Any]]:
-        """Arrays of all networks that are there, in the order of their numbers.
+    @property
+    def _finished(self) -> pd.DataFrame | None:
+        """The table as `finish` has written it, if it has."""
+        if self._table is None:
+            with suppress(FileNotFoundError):
+                self._table = _pandas().read_parquet(io.BytesIO(read(self.folder, _TABLE)))
+        return self._table
+
+    def arrays(self, *names: str, pieces: Iterable[int] | None = None) -> dict[str, NDArray[Any]]:
+        """Arrays of all networks that are there, or of those of some pieces, in the order of their numbers.
 
         Of networks that were trained for fewer epochs than others, the rest is NaN, of whole numbers -1.
         """
         numbers: list[NDArray[np.int64]] = []
         parts: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
-        for piece in sorted(self.done):
-            with np.load(io.BytesIO(read(self.folder, f"{_PIECES}/{piece:08d}.npz")), allow_pickle=False) as found:
+        for piece in sorted(self.done if pieces is None else pieces):
+            with np.load(io.BytesIO(self._arrays_of(piece)), allow_pickle=False) as found:
                 numbers.append(found["network"])
                 for name in names:
                     if name not in found:
@@ -107,22 +126,37 @@ class Results:
                     parts[name].append(found[name])
         if not numbers:
             return {name: np.zeros((0, 0), np.float32) for name in names}
-        order = np.argsort(np.concatenate(numbers), kind="stable")
-        return {name: _joined(column)[order] for name, column in parts.items()}
+        # The place of each network: its rank among all.
+        places = np.split(np.concatenate(numbers).argsort().argsort(), np.cumsum([len(some) for some in numbers])[:-1])
+        return {name: _joined(parts.pop(name), places) for name in names}
 
-    def finish(self, table: pd.DataFrame) -> None:
-        """Put the table of all networks beside the pieces."""
-        self.folder.place(_TABLE, [_parquet(table)])
+    def _arrays_of(self, piece: int) -> bytes:
+        if piece in self._arrays:
+            return self._arrays[piece]
+        found = read(self.folder, f"{_PIECES}/{piece:08d}.npz")
+        if self._kept + len(found) <= _KEPT:
+            self._arrays[piece] = found
+            self._kept += len(found)
+        return found
+
+    def finish(self) -> None:
+        """Put the table of all networks beside the pieces, and remove what killed writers left."""
+        if _TABLE not in self.folder.list(""):
+            self.folder.place(_TABLE, [_parquet(self.table())])
+            self._rows.clear()
+        for below in ("", _PIECES):
+            for name in self.folder.list(below):
+                if name.endswith(UNFINISHED):
+                    self.folder.remove(f"{below}/{name}".lstrip("/"))
 
 
-def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+def _joined(parts: Sequence[NDArray[Any]], places: Sequence[NDArray[np.int64]]) -> NDArray[Any]:
+    """Arrays of some networks each as one, with each network in its place."""
     shape = np.max([part.shape[1:] for part in parts], axis=0, initial=0) if parts[0].ndim > 1 else ()
     fill: Any = np.nan if parts[0].dtype.kind == "f" else -1
     found = np.full((sum(map(len, parts)), *shape), fill, np.result_type(*parts))
-    start = 0
-    for part in parts:
-        found[(slice(start, start + len(part)), *(slice(size) for size in part.shape[1:]))] = part
-        start += len(part)
+    for part, where in zip(parts, places, strict=True):
+        found[(where, *(slice(size) for size in part.shape[1:]))] = part
     return found
 
 

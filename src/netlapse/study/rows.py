@@ -6,17 +6,34 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import StudyError
 from .space import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from jaxtyping import Int
     from numpy.typing import NDArray
 
-    from .exact import Trained
     from .pieces import Network
     from .space import Setting
+    from .trainer import Trained
+
+# Beside these, hyper-parameters have columns of their own, metrics final_NAME, and classes first_right_NAME.
+COLUMNS = (
+    *("network", "setting", "seed", "pair", "status", "epochs", "final_loss", "lowest_loss"),
+    *("first_right", "right_for_good", "mode"),
+)
+
+
+def require_free(names: Iterable[str]) -> None:
+    """Raise StudyError for a hyper-parameter whose column would hide what became of the networks."""
+    for name in names:
+        if name != "epochs" and (name in COLUMNS or name.startswith(("final_", "first_right_"))):
+            raise StudyError(
+                f"the space varies {name!r}, but the study's table has a column {name!r} of its own; call the parameter"
+                f" otherwise, such as own_{name}"
+            )
 
 
 def rows_of(

@@ -18,6 +18,11 @@ learning_rate = { low = 1e-3, high = 1.0, log = true }
 count = 64
 method = "sobol"
 seed = 0
+
+[record]                       # networks that become runs, by the rules of Study.choose, and how many of each setting
+best = 1                       # (of samples: of all)
+failed = 3
+"first_right > 100" = 1
 ```
 """
 
@@ -44,7 +49,7 @@ from .space import Range
 from .study import Study
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
     from types import ModuleType
 
     from .space import Space
@@ -56,26 +61,28 @@ DATA_SETS = ("parabolas", "ball", "hypercube", "xor", "spirals", "moons", "circl
 
 _NEEDED = ("build", "data", "space")
 _NUMBERS = ("seeds", "epochs", "batch_size")
-_OPTIONAL = (*_NUMBERS, "mode", "paired", "folder", "samples")
+_OPTIONAL = (*_NUMBERS, "mode", "paired", "folder", "samples", "record")
 
 
 @dataclass(frozen=True)
 class Source:
     """What a study is made of again: the text of a TOML file and where it was, or else the article's experiment.
 
-    `seeds` and `mode` take the place of its own.
+    `seeds` and `mode` take the place of its own; by the rules in `record` networks are recorded besides its own.
     """
 
     text: str | None
     file: str | None
     seeds: int | None
     mode: Mode | None
+    record: Sequence[str] = ()
 
     def study(self, out: str | Path | None) -> Study:
         """The study in this folder, by default its own."""
         if self.text is None or self.file is None:
-            return article(out or f"{ARTICLE}-study", self.seeds or SEEDS, self.mode or "fast")
-        return _Description(self.text, Path(self.file)).study(out, self.seeds, self.mode)
+            record = dict.fromkeys(self.record, 1)
+            return article(out or f"{ARTICLE}-study", self.seeds or SEEDS, self.mode or "fast", record=record)
+        return _Description(self.text, Path(self.file)).study(out, self.seeds, self.mode, self.record)
 
 
 def study_of(
@@ -88,17 +95,30 @@ def study_of(
     return _source(file, seeds, mode).study(out)
 
 
-def start(what: str, *, out: str | Path | None = None, seeds: int | None = None, mode: Mode | None = None) -> Study:
-    """The study of a TOML file, or of the word "article", which keeps what it was made of for `resume`."""
+def start(
+    what: str,
+    *,
+    out: str | Path | None = None,
+    seeds: int | None = None,
+    mode: Mode | None = None,
+    record: Sequence[str] = (),
+) -> Study:
+    """The study of a TOML file, or of the word "article", which keeps what it was made of for `resume`.
+
+    By each rule in `record` one network of each setting is recorded, besides what the file says.
+    """
     source = Source(None, None, seeds, mode) if what == ARTICLE else _source(what, seeds, mode)
+    source = replace(source, record=record)
     study = source.study(out)
     kept = replace(source, seeds=study.seeds, mode=study.mode)
     study.results.folder.place(SOURCE, [json.dumps(asdict(kept), indent=1).encode()])
     return study
 
 
-def resume(folder: str | Path) -> Study:
+def resume(folder: str | Path, *, record: Sequence[str] = ()) -> Study:
     """The study in this folder, made again of what it was started with. It runs the files that this names.
+
+    By each rule in `record` one network of each setting is recorded, besides those that were to be.
 
     Raises StudyError if it was not started with `start`, or if those files have changed.
     """
@@ -117,7 +137,7 @@ def resume(folder: str | Path) -> Study:
         raise StudyError(
             f"{SOURCE} of {folder} cannot be read ({error}); go on with: netlapse study FILE.toml --out {folder}"
         ) from error
-    return source.study(folder)
+    return replace(source, record=[*source.record, *record]).study(folder)
 
 
 def _source(file: str | Path, seeds: int | None, mode: Mode | None) -> Source:
@@ -143,8 +163,8 @@ class _Description:
             raise StudyError(f"{path} is no TOML: {error}") from error
         self._modules: dict[str, ModuleType] = {}
 
-    def study(self, out: str | Path | None, seeds: int | None, mode: Mode | None) -> Study:
-        """The study; what is given takes the place of what the file says."""
+    def study(self, out: str | Path | None, seeds: int | None, mode: Mode | None, record: Sequence[str] = ()) -> Study:
+        """The study; what is given takes the place of what the file says, or, of what to record, comes on top."""
         told = self.told
         self._require(told, (*_NEEDED, *_OPTIONAL), _NEEDED)
         more: dict[str, Any] = {name: self._whole(name, told[name]) for name in _NUMBERS if name in told}
@@ -152,6 +172,9 @@ class _Description:
             if name in told:
                 more[name] = self._typed(name, told[name], kind, wanted)
         more |= self._samples()
+        told_to: dict[str, Any] = self._typed("record", told.get("record", {}), dict, "a table, such as { best = 1 }")
+        rules = {rule: self._whole(f"record.{rule}", most) for rule, most in told_to.items()}
+        more["record"] = dict.fromkeys(record, 1) | rules
         more |= {name: value for name, value in (("seeds", seeds), ("mode", mode)) if value is not None}
         if out is None:
             folder: str = self._typed("folder", told.get("folder", self.path.stem), str, "a path")

@@ -26,12 +26,12 @@ _BLOCK = 64
 class Measure(NamedTuple):
     """What is to be known of a network over all examples.
 
-    `add` makes of what is found, of trainable and other variables and of some more examples what is found then. At
-    first that is `begin`.
+    `add` makes of what is found, of the network's state and of some more examples what is found then. At first that is
+    `begin`.
     """
 
     begin: Any
-    add: Callable[[Any, Any, Any, Any], Any]
+    add: Callable[[Any, Any, Any], Any]
 
 
 class Epochs(NamedTuple):
@@ -81,9 +81,10 @@ def train_last(
     """Train networks that differ in their state and in the order of the examples; the last state and each epoch.
 
     To be compiled, with the `COMPILER_OPTIONS`. `step` is a compiled Keras model's `train_step`: of one network's state
-    (trainable, other, optimizer and metrics variables) and a batch, such as (inputs, targets), it makes the metrics and
-    the next state. All arrays of the given state have the networks as their last axis. `order` has the axes order,
-    epoch, example; each is that of `group` neighbouring networks. Metrics begin anew in each epoch, as they are given.
+    (trainable, other, optimizer and metrics variables, and what stays as it is, if anything) and a batch, such as
+    (inputs, targets), it makes the metrics and the next state. All arrays of the given state have the networks as their
+    last axis. `order` has the axes order, epoch, example; each is that of `group` neighbouring networks. Metrics begin
+    anew in each epoch, as they are given.
     """
     networks = jax.tree.leaves(state)[0].shape[-1]
     count, _, examples = order.shape
@@ -99,7 +100,7 @@ def train_last(
     one = jax.numpy.where(order[0, 0, 0] < examples, np.float32(1), np.float32(2))
     step_all = last_axis(step, (True, True), one=one)
     full = (examples - 1) // batch_size
-    first_metrics = state[3]
+    first_metrics, rest = state[3], state[4:]
 
     def train(state: Any, places: Any) -> tuple[Any, Any]:
         batch = over_leaves(lambda array: jax.numpy.moveaxis(_rows(array, places), 0, -1), data)
@@ -114,7 +115,7 @@ def train_last(
 
     def train_epoch(state: Any, order: Any) -> tuple[Any, Any]:
         batches = order[:, : full * batch_size].reshape(count, full, batch_size).swapaxes(0, 1)
-        state, _ = jax.lax.scan(train_on, (*state[:3], first_metrics), batches)
+        state, _ = jax.lax.scan(train_on, (*state[:3], first_metrics, *rest), batches)
         # Apart: it may have fewer examples, and only the metrics after it are kept.
         metrics, state = train(state, order[:, full * batch_size :])
         return state, (metrics, seen(state))
@@ -135,13 +136,13 @@ def _rows(array: Any, places: Any) -> Any:
 
 def measure_all(measure: Measure, state: Any, data: Any, networks: int) -> Any:
     """What is known over all examples of networks, which are the last axis of their state."""
-    add_all = last_axis(measure.add, (True, True, True, False))
+    add_all = last_axis(measure.add, (True, True, False))
     full = jax.tree.leaves(data)[0].shape[0] // _BLOCK
     blocks = over_leaves(lambda array: array[: full * _BLOCK].reshape(full, _BLOCK, *array.shape[1:]), data)
     rest = over_leaves(lambda array: array[full * _BLOCK :], data)
 
     def add(found: Any, block: Any) -> tuple[Any, None]:
-        return add_all(found, state[0], state[1], block), None
+        return add_all(found, state, block), None
 
     begin = over_leaves(
         lambda value: jax.numpy.repeat(jax.numpy.asarray(value)[..., None], networks, -1), measure.begin

@@ -14,9 +14,12 @@ from ..blocks import CURVE_FRAMES, Blocks, overview
 from ..panel import Moving, axes_in, figure_of
 from ..shapes import fitted, text_width
 from ..theme import TICK
-from ..unit import LONGEST, ROW, HistogramPanel, MapPanel, WeightImagePanel, WeightsPanel, groups, unit_title
+from ..unit import MapPanel, unit_title
+from ..unit_axes import LONGEST, ROW, groups
 from ..unit_grid import EdgesPanel, UnitGridPanel, key
+from ..unit_histogram import HistogramPanel
 from ..unit_life import LifePanel
+from ..unit_weights import WeightImagePanel, WeightsPanel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from ...replay.spaces import Plane
     from ..panel import Drawn
     from ..theme import Theme
-    from ..unit import Room
+    from ..unit_axes import Room
 
 # The name of a part, or several boxes side by side; within these one stands above the other, and so on in turns.
 _Box: TypeAlias = "str | tuple[_Box, ...]"

@@ -10,8 +10,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, PathPatch, Rectangle
 from matplotlib.path import Path
 
+from ..legends import name_above, room
 from ..shapes import EMPTY, Dots, edge, regions
-from ..theme import LABEL, THEMES, TICK, blend, style_axes
+from ..theme import THEMES, blend, style_axes
 from .marks import plural
 
 if TYPE_CHECKING:
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from ...study.statistics import Boundaries
+    from ...study.boundaries import Boundaries
     from ..theme import Theme, ThemeName
 
 Verdict = Literal["right", "wrong", "diverged"]
 
-# In parts of a tile: the space between two, and how many examples are drawn in each.
-_GAP, _MOST_POINTS = 0.10, 60
+# In parts of a tile: the space between two, and how large an example is; and how many are drawn in each.
+_GAP, _DOT, _MOST_POINTS = 0.10, 0.03, 60
 
 
 def decision_boundaries(
@@ -46,6 +47,7 @@ def decision_boundaries(
     ax.set(xlim=(-_GAP, columns), ylim=(rows, -_GAP), xticks=[], yticks=[], aspect="equal")
     for spine in ax.spines.values():
         spine.set_visible(False)
+    ax.apply_aspect()  # the tiles are seldom as wide as the Axes were
     left, bottom = float(measure.x[0]), float(measure.y[0])
     width, height = float(measure.x[-1]) - left, float(measure.y[-1]) - bottom
     chosen = np.random.default_rng(0).permutation(len(measure.points))[:_MOST_POINTS]
@@ -71,7 +73,7 @@ def decision_boundaries(
         artists.append(ax.add_patch(PathPatch(joined, facecolor=fill, edgecolor=line, linewidth=1.2)))
     drawn = [corner for corner, verdict in zip(corners, verdicts, strict=True) if verdict != "diverged"]
     for label, color in enumerate((colors.negative, colors.positive)):
-        dots = Dots(ax, color, radius=min(max(0.6, 7 / columns), 3), zorder=3)
+        dots = Dots(ax, color, radius=min(max(_DOT * room(ax) / columns, 0.6), 3), zorder=3)
         of_class = unit[labels == label]
         if drawn:
             dots.set_positions(np.concatenate([_placed(of_class, corner) for corner in drawn]))
@@ -114,14 +116,4 @@ def _legend(ax: Axes, verdicts: Sequence[Verdict], theme: Theme) -> None:
         "wrong": Line2D([], [], color=theme.wrong, marker="X", markersize=7, linestyle="", label="some wrong"),
         "diverged": Line2D([], [], color=theme.muted, marker="x", markersize=8, linestyle="", label="diverged"),
     }
-    ax.legend(
-        handles=[handle for verdict, handle in handles.items() if verdict in verdicts],
-        loc="upper left",
-        bbox_to_anchor=(0.0, 0.0),
-        ncols=3,
-        frameon=False,
-        fontsize=LABEL if len(verdicts) > 1 else TICK,
-        labelcolor=theme.ink,
-        borderpad=0.1,
-        handletextpad=0.5,
-    )
+    name_above(ax, [handle for verdict, handle in handles.items() if verdict in verdicts], theme)

@@ -12,6 +12,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.patheffects import withStroke
 
+from ..legends import room
+from ..shapes import text_width
 from ..theme import LABEL, THEMES, TICK, style_axes
 from .marks import plural, short
 
@@ -30,6 +32,8 @@ _MOST_PLACES = 8
 # More lines than these are one blot.
 _MOST_LINES = 600
 _WIDE = 30
+# Points: in narrower Axes the colours are explained below.
+_NARROW = 300.0
 
 
 def parallel_coordinates(
@@ -58,13 +62,20 @@ def parallel_coordinates(
     of_all = "" if len(shown) == len(result) else f" of {len(result):,}"
     title = f"{len(shown):,}{of_all} networks" if of_all else plural(len(result))
     style_axes(ax, colors, title=f"{title} by {quantity}")
+    beside = 0.95 * room(ax) / max(len(columns), 1)
     for place, (name, values) in enumerate(columns.items()):
         heights[:, place], labels = _axis(values, ranks, shown)
         ax.axvline(place, color=colors.muted, linewidth=1, zorder=3)
-        ax.text(place, -0.05, short(name.replace("_", " ")), fontsize=LABEL, color=colors.ink, ha="center", va="top")
+        ax.text(place, -0.05, _rows(name, beside), fontsize=LABEL, color=colors.ink, ha="center", va="top")
         for height, label in labels:
             words = ax.text(
-                place - 0.02, height, short(label), fontsize=TICK, color=colors.ink, ha="right", va="center"
+                place - 0.02,
+                height,
+                short(label, 0.75 * beside),
+                fontsize=TICK,
+                color=colors.ink,
+                ha="right",
+                va="center",
             )
             words.set(zorder=4, path_effects=[withStroke(linewidth=3, foreground=colors.surface)])
     ax.set(xlim=(-0.35, max(len(columns) - 1, 0) + 0.15), ylim=(-0.02, 1.04), xticks=[], yticks=[])
@@ -89,12 +100,22 @@ def parallel_coordinates(
             lines = LineCollection(list(points[part]), colors=tint or tints[part], alpha=alpha, linewidths=1.0)
             lines.set_linestyle(cast("Any", dash))
             artists.append(ax.add_collection(lines, autolim=False))
-    bar = ax.figure.colorbar(ScalarMappable(scale, shades), ax=ax, pad=0.02, aspect=30)
+    where = "right" if room(ax) > _NARROW else "bottom"
+    bar = ax.figure.colorbar(ScalarMappable(scale, shades), ax=ax, location=where, pad=0.02, aspect=30)
     missing = int((~np.isfinite(result)).sum())
     bar.set_label(quantity + (f" (dashed: {missing:,} diverged)" if missing else ""), fontsize=LABEL, color=colors.ink)
     bar.ax.tick_params(which="both", colors=colors.muted, labelcolor=colors.muted, labelsize=TICK)
     bar.outline.set_visible(False)
     return artists
+
+
+def _rows(name: str, most: float) -> str:
+    """The name of a hyper-parameter in as many rows as its words need to be no wider than so many points."""
+    rows = [""]
+    for word in name.replace("_", " ").split():
+        longer = f"{rows[-1]} {word}".strip()
+        rows = [*rows[:-1], longer] if text_width(longer, LABEL) < most or not rows[-1] else [*rows, word]
+    return "\n".join(short(row, 0.9 * most) for row in rows[:3])
 
 
 def _axis(

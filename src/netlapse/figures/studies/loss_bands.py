@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
+from ..legends import name_lines
 from ..theme import THEMES, style_axes
-from .marks import legend_beside, line_style, plural, short
+from .marks import line_style, plural, short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from jaxtyping import Float
+    from jaxtyping import Bool, Float
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
@@ -30,17 +32,21 @@ def loss_bands(
     ax: Axes,
     *,
     quantity: str = "loss",
+    diverged: Mapping[str, Bool[np.ndarray, " network"]] | None = None,
     higher_is_better: bool = False,
     epochs: Sequence[float] | None = None,
     theme: ThemeName = "light",
 ) -> list[Artist]:
     """Draw the median over the networks of each setting, and the bands that hold half of them and nine in ten.
 
-    NaN is a network that diverged: worse than any other from then on. Where more than half have diverged,
-    the line ends at a cross. Returns the lines and bands.
+    A network that `diverged` is worse than any other from where its curve is NaN to the end; of others that is where
+    their training has ended, and they count no more. If it is not said, all whose curves end in NaN have diverged.
+    Where more than half have, the line ends at a cross. Returns the lines and bands.
     """
     colors = THEMES[theme]
-    shown = {name: _quantiles(values, higher_is_better) for name, values in settings.items()}
+    quantity = short(quantity)
+    lost = {name: _lost(values, diverged[name] if diverged else None) for name, values in settings.items()}
+    shown = {name: _quantiles(values, lost[name], higher_is_better) for name, values in settings.items()}
     last = max(parts.shape[1] for parts in shown.values())
     x: NDArray[Any] = np.asarray(range(last) if epochs is None else epochs, float)
     outer = len(settings) <= _MOST_OUTER
@@ -57,6 +63,7 @@ def loss_bands(
         margin = 0.04 * (high - low or abs(high) or 1.0)
         bottom, top = (max(low - margin, 0.0) if low >= 0 else low - margin), high + margin
     ax.set_ylim(bottom, top)
+    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     ax.set_xlim(float(x[0]), float(x[-1]) if x[-1] > x[0] else float(x[0]) + 1)
     artists: list[Artist] = []
     handles: list[Line2D] = []
@@ -72,26 +79,39 @@ def loss_bands(
         median = np.where(np.isfinite(parts[2]), parts[2], np.nan)
         ends = np.flatnonzero(np.isfinite(median))[-1:]
         marker: dict[str, Any] = {"marker": "o" if len(at) == 1 else "X", "markersize": 8, "markevery": ends.tolist()}
-        if len(at) > 1 and (not len(ends) or ends[0] == len(at) - 1):
+        if len(at) > 1 and not (len(ends) and np.isinf(parts[2, ends[0] + 1 :]).any()):
             marker = {}
-        line = Line2D(at, median, linewidth=2, label=_entry(name, settings[name]), **style, **marker)
+        line = Line2D(at, median, linewidth=2, label=_entry(name, settings[name], lost[name]), **style, **marker)
         artists.append(ax.add_line(line))
         handles.append(line)
-    # The lowest at the bottom, as the curves are.
-    last_values = [float(parts[2, -1]) for parts in shown.values()]
+    # The lowest at the bottom, as the curves are where they end.
+    last_values = [next((float(value) for value in parts[2, ::-1] if value == value), 0.0) for parts in shown.values()]
     order = sorted(range(len(handles)), key=lambda k: -last_values[k])
-    legend_beside(ax, [handles[k] for k in order], colors)
+    name_lines(ax, [handles[k] for k in order], colors)
     return artists
 
 
-def _quantiles(values: NDArray[Any], higher_is_better: bool) -> Float[np.ndarray, "5 epoch"]:
+def _lost(values: NDArray[Any], diverged: NDArray[Any] | None) -> Bool[np.ndarray, "network epoch"]:
+    """Which networks have diverged by which epoch."""
+    ended = np.cumsum(~np.isnan(values[:, ::-1]), axis=1)[:, ::-1] == 0
+    return np.isinf(values) | (ended & (True if diverged is None else diverged[:, None]))
+
+
+def _quantiles(
+    values: NDArray[Any], lost: Bool[np.ndarray, "network epoch"], higher_is_better: bool
+) -> Float[np.ndarray, "5 epoch"]:
     worst = -np.inf if higher_is_better else np.inf
+    ordered = np.sort(np.where(lost, worst, values).astype(float), axis=0)  # NaN comes last
+    count = (~np.isnan(ordered)).sum(axis=0)
     # Of numbers that occur: between a number and infinity there is none.
-    ordered = np.sort(np.where(np.isfinite(values), values, worst).astype(float), axis=0)
-    places = np.ceil(np.array([0.05, 0.25, 0.5, 0.75, 0.95]) * len(ordered)).astype(int) - 1
-    return ordered[np.maximum(places, 0)]
+    places = np.ceil(np.array([0.05, 0.25, 0.5, 0.75, 0.95])[:, None] * count).astype(int) - 1
+    return np.take_along_axis(ordered, np.maximum(places, 0), axis=0)
 
 
-def _entry(name: str, values: NDArray[Any]) -> str:
-    lost = int((~np.isfinite(values)).any(axis=1).sum())
-    return f"{short(name)}\n{plural(len(values))}" + (f", {lost:,} diverged" if lost else "")
+def _entry(name: str, values: NDArray[Any], lost: Bool[np.ndarray, "network epoch"]) -> str:
+    diverged, known = int(lost.any(axis=1).sum()), ~np.isnan(values) | lost
+    # Those that are longest have all their epochs.
+    ended = int((~known[:, np.flatnonzero(known.any(axis=0))[-1:]]).sum())
+    counts = f", {diverged:,} diverged" if diverged else ""
+    counts += f"\n{ended:,} ended early" if ended else ""
+    return f"{short(name)}\n{plural(len(values))}{counts}"

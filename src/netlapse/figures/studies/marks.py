@@ -1,23 +1,21 @@
-"""What the pictures of studies share: a line for each setting, and its name beside the Axes."""
+"""What the pictures of studies share: a line for each setting, its name, and how many networks there are."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from ...errors import printable
+from ..legends import room
 from ..shapes import fitted
-from ..theme import DASHES, TICK
+from ..theme import DASHES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
     from ..theme import Theme
 
-# Points: longer names are cut.
-_LONGEST = 130.0
+# Points: longer names are cut, and in narrow Axes those that take more than this share of them.
+_LONGEST, _SHARE = 130.0, 0.3
 
 
 def line_style(number: int, theme: Theme) -> dict[str, Any]:
@@ -26,24 +24,14 @@ def line_style(number: int, theme: Theme) -> dict[str, Any]:
     return {"color": theme.series[number % count], "linestyle": DASHES[(number + number // count) % len(DASHES)]}
 
 
-def short(name: str) -> str:
-    """A setting's name, cut if it is too long, and taken as it is: a dollar sign begins no mathematics."""
-    return fitted(" ".join(printable(name).split()), _LONGEST).replace("$", r"\$")
+def short(name: str, most: float = _LONGEST) -> str:
+    """A setting's name, cut to so many points, and taken as it is: a dollar sign begins no mathematics."""
+    return fitted(" ".join(printable(name).split()), most).replace("$", r"\$")
 
 
-def legend_beside(ax: Axes, handles: Sequence[Artist], theme: Theme, **more: Any) -> None:
-    """Name the settings at the right of the Axes, where no curve comes."""
-    ax.legend(
-        handles=handles,
-        loc="center left",
-        bbox_to_anchor=(1.01, 0.5),
-        frameon=False,
-        fontsize=TICK,
-        labelcolor=theme.ink,
-        handlelength=2.4,
-        labelspacing=0.9,
-        **more,
-    )
+def longest(ax: Axes) -> float:
+    """How long, in points, a name at the side of Axes may be."""
+    return min(_LONGEST, _SHARE * room(ax))
 
 
 def plural(count: int, noun: str = "network") -> str:

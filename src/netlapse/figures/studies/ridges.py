@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from ..theme import LABEL, THEMES, TICK, blend, style_axes
-from .marks import line_style, plural, short
+from .marks import line_style, longest, plural, short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,13 +47,14 @@ def ridges(
     log = low > 0 and high > _WIDE * low
     scale = np.log10 if log else np.asarray
     start, stop = float(scale(low)), float(scale(high))
-    margin = 0.06 * (stop - start or abs(stop) or 1.0)
+    # Three times the widest smoothing, so that no ridge is cut off.
+    margin = 0.16 * (stop - start or abs(stop) or 1.0)
     x = np.linspace(start - margin, stop + margin, _POINTS)
     at = 10**x if log else x
     if log:
         ax.set_xscale("log")
     ax.set(xlim=(at[0], at[-1]), ylim=(len(settings) - 0.8, -_HEIGHT - 0.2))
-    ax.set_yticks(range(len(settings)), [short(name) for name in settings])
+    ax.set_yticks(range(len(settings)), [short(name, longest(ax)) for name in settings])
     ax.tick_params(axis="y", length=0, labelcolor=colors.ink, labelsize=LABEL)
     ax.spines["left"].set_visible(False)
     artists: list[Artist] = []

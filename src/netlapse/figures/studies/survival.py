@@ -9,9 +9,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from matplotlib.transforms import offset_copy
 
+from ..legends import name_lines, room
 from ..shapes import text_width
 from ..theme import LABEL, THEMES, TICK, style_axes
-from .marks import legend_beside, line_style, percent, short
+from .marks import line_style, longest, percent, short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ...study.statistics import Survival
+    from ...study.survival import Survival
     from ..theme import Theme, ThemeName
 
 # Points: where the numbers at risk begin below the Axes, and from row to row.
@@ -41,14 +42,17 @@ def survival_curves(
     style_axes(
         ax,
         colors,
-        title="Not yet right" if waiting else "All cases right",
+        title="Networks that are not yet right" if waiting else "Networks that are right",
         xlabel="epoch",
-        ylabel=f"share of networks ({100 * confidence:g} % band)",
+        ylabel=f"share ({100 * confidence:g} % band)",
     )
     ax.set(xlim=(0, last), ylim=(0, 1.02))
     ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+    # Below each epoch stands a number.
+    widest = max(text_width(f"{curve.n:,}", TICK) for curve in settings.values()) + TICK
+    most = int(min(max(room(ax) / widest - 1, 1), 5))
     ticks = [
-        tick for tick in MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]).tick_values(0, last) if 0 <= tick <= last
+        tick for tick in MaxNLocator(most, integer=True, steps=[1, 2, 5, 10]).tick_values(0, last) if 0 <= tick <= last
     ]
     ax.set_xticks(ticks)
     artists: list[Artist] = []
@@ -67,7 +71,7 @@ def survival_curves(
         line.set_clip_on(False)
         artists += [band, ax.add_line(line)]
         entries.append((float(shown[-1]), line))
-    legend_beside(ax, [line for _, line in sorted(entries, key=lambda entry: -entry[0])], colors)
+    name_lines(ax, [line for _, line in sorted(entries, key=lambda entry: -entry[0])], colors)
     _at_risk(ax, settings, ticks, colors)
     return artists
 
@@ -90,7 +94,7 @@ def _at_risk(ax: Axes, settings: Mapping[str, Survival], ticks: list[float], the
             continue
         name, curve = list(settings.items())[row]
         color = line_style(row, theme)["color"]
-        ax.text(0, 0, short(name), transform=beside, fontsize=TICK, color=color, ha="right", va="center")
+        ax.text(0, 0, short(name, longest(ax)), transform=beside, fontsize=TICK, color=color, ha="right", va="center")
         under = offset_copy(ax.get_xaxis_transform(), figure, y=down, units="points")
         for tick in ticks:
             count = f"{curve.at_risk_at(tick):,}" if tick <= curve.trained else "\N{EN DASH}"
