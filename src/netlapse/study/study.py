@@ -29,7 +29,7 @@ from .rows import require_free, rows_of
 from .space import plain, settings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
 
     import pandas as pd
     from jaxtyping import Float
@@ -194,10 +194,10 @@ class Study:
         return int(value)
 
     @cached_property
-    def _keys(self) -> list[str]:
+    def _keys(self) -> list[tuple[str, int, int, str]]:
         """What of each setting needs a program of its own."""
         return [
-            repr((description.structure, self._own(setting, "epochs"), self._own(setting, "batch_size"), shapes))
+            (description.structure, self._own(setting, "epochs"), self._own(setting, "batch_size"), shapes)
             for setting, description, (shapes, _) in zip(self.settings, self._described, self._data, strict=True)
         ]
 
@@ -461,9 +461,9 @@ def _digests(data: tuple[Any, Any]) -> tuple[str, str]:
     return shapes.hexdigest(), whole.hexdigest()
 
 
-def _numbered(keys: Iterable[str]) -> list[int]:
+def _numbered(keys: Iterable[Hashable]) -> list[int]:
     """Each key's number, in the order in which they first come."""
-    numbers: dict[str, int] = {}
+    numbers: dict[Hashable, int] = {}
     return [numbers.setdefault(key, len(numbers)) for key in keys]
 
 
