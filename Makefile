@@ -7,12 +7,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint format durability bench fuzz clean
+.PHONY: demo test lint viewer format durability bench fuzz clean
 
 demo: $(VENV)/.demo
 	$(BIN)/netlapse demo demo
 
-test: lint
+test: lint viewer
+	$(BIN)/python -m tests.browser
 	KERAS_BACKEND=jax $(BIN)/pytest -n auto
 	KERAS_BACKEND=torch $(BIN)/pytest -n auto tests/test_keras_recorder.py tests/test_keras_replay.py tests/test_keras_branching.py tests/test_keras_models.py tests/test_equivalence.py tests/test_deepreplay.py tests/test_diagrams.py
 
@@ -20,6 +21,11 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/pyright
+
+# The viewer's script is built anew, and must be what is committed; pip brings Node.
+viewer: $(VENV)/.dev
+	cd viewer && export PATH="$(abspath $(BIN)):$$PATH" && npm ci --no-audit --no-fund && npm run check && npm test && npm run build
+	git diff --exit-code -- src/netlapse/view/static
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format
@@ -50,6 +56,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m bench.label_noise
 	$(BIN)/python -m bench.panels
 	$(BIN)/python -m bench.study
+	$(BIN)/python -m bench.viewer
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("netlapse needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

@@ -26,7 +26,7 @@ def test_the_readme_example_runs(tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     execute("\n".join(blocks), tmp_path)
     assert {path.name for path in (tmp_path / "runs").iterdir()} == {"tanh", "torch", "kept"}
-    made = {"tanh-60.png", "tanh.mp4", "usual.png", "chosen.mp4", "beside.png"}
+    made = {"tanh-60.png", "tanh.mp4", "tanh.html", "usual.png", "chosen.mp4", "beside.png"}
     assert {path.name for path in tmp_path.iterdir()} == {"runs", *made}
 
 

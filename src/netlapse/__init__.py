@@ -1,7 +1,7 @@
 """netlapse: see a neural network learn.
 
 Record a training run in any framework, then replay it: feature spaces, decision boundaries, losses, weights and
-gradients, epoch by epoch, as figures and films.
+gradients, epoch by epoch, as figures, films and interactive pages.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .store import Run as Run
     from .study.space import Range as Range
     from .study.study import Study as Study
+    from .view.page import page as page
 
 __all__ = [
     "Range",
@@ -34,6 +35,7 @@ __all__ = [
     "film",
     "import_deepreplay",
     "open",
+    "page",
     "panels",
     "plot",
     "runs",
@@ -48,6 +50,7 @@ _ROOMS = {
     "compare": "figures",
     "film": "figures",
     "import_deepreplay": "deepreplay",
+    "page": "view.page",
     "panels": "figures",
     "plot": "figures",
     "runs": "catalog",

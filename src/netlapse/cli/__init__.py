@@ -15,12 +15,12 @@ from ..errors import NetlapseError
 from .demo import demo
 from .keeping import copy, import_recording, prune, remove
 from .looking import list_runs, show, verify
-from .pictures import compare, film, plot
+from .pictures import compare, film, page, plot
 from .study import study
 from .terminal import plain
 
 app = typer.Typer(
-    help="See a neural network learn: record a training run, replay it as figures and films.",
+    help="See a neural network learn: record a training run, replay it as figures, films and pages.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -32,6 +32,7 @@ app.command()(show)
 app.command()(plot)
 app.command()(film)
 app.command()(compare)
+app.command()(page)
 app.command()(verify)
 app.command(name="import")(import_recording)
 app.command(name="cp")(copy)

@@ -20,13 +20,14 @@ def demo(
     folder: Annotated[Path, typer.Argument(help="Where everything is written.")] = Path("demo"),
     theme: ThemeOption = Theme.light,
 ) -> None:
-    """Train the article's networks, and write its pictures, films and milestones."""
+    """Train the article's networks, and write its pictures, films, a page to play with, and milestones."""
     from ..keras_backend import choose_backend
 
     if choose_backend("jax"):
         console.print("Keras backend: jax (KERAS_BACKEND is not set)")
     from .. import demo as experiment
     from ..figures import film
+    from ..view.page import page
 
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
@@ -67,6 +68,10 @@ def demo(
                 progress=lambda done, total: progress.update(task, completed=done, total=total),
             )
         )
+        task = progress.add_task("page", total=1)
+        curved = [replay for replay in replays if replay.name != "linear"]
+        written.append(page(curved, folder / "activations.html", title="Three activation functions"))
+        progress.advance(task)
     _print_milestones(replays)
     console.print(f"\nWrote to {folder.resolve()}:")
     for path in written:

@@ -1,4 +1,4 @@
-"""`netlapse plot | film | compare`: what is drawn of runs."""
+"""`netlapse plot | film | compare | page`: what is drawn of runs."""
 
 from __future__ import annotations
 
@@ -125,6 +125,23 @@ def compare(
         dpi=dpi,
     )
     _save(figure, out)
+
+
+def page(
+    paths: RunPaths,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write; RUN.html by default.", metavar="FILE.html")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Title; the runs' names by default.")] = None,
+    frames: Annotated[int, typer.Option(help="Show at most so many frames of each run.", min=2)] = 400,
+    examples: Annotated[int, typer.Option(help="Show at most so many examples.", min=1)] = 2000,
+) -> None:
+    """Write runs as one HTML file to look at and play with, anywhere and offline."""
+    from ..view.page import page as make
+
+    name = "-".join(map(_folder_name, paths))
+    replays = [_open(path) for path in paths]
+    wrote(make(replays, out or Path(f"{name}.html"), title=title, frames=frames, examples=examples))
 
 
 def _folder_name(path: str) -> str:

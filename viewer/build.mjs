@@ -1,0 +1,58 @@
+// Makes the files that Python ships: of the same sources always the same bytes.
+import { build } from "esbuild";
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { dirname, join, relative, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const out = join(here, "..", "src", "netlapse", "view", "static");
+
+/** A file's text, whatever ends its lines in this checkout. */
+function read(path) {
+  return readFileSync(path, "utf8").replaceAll("\r\n", "\n");
+}
+
+/** A hash of all that the built files are made of, which tells whether they are up to date. */
+function hashOfSources() {
+  const sources = readdirSync(join(here, "src"), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
+  const own = ["build.mjs", "package.json", "package-lock.json", "tsconfig.json"].map((name) => join(here, name));
+  const named = [...sources, ...own].map((path) => [relative(here, path).split(sep).join("/"), path]);
+  const hash = createHash("sha256");
+  for (const [name, path] of named.sort(([a], [b]) => (a < b ? -1 : 1))) hash.update(`${name}\0${read(path)}\0`);
+  return hash.digest("hex");
+}
+
+/** The licences of what is built in, which have to come with it. */
+function licences(inputs) {
+  const packages = new Set(
+    Object.keys(inputs).flatMap((path) => path.match(/node_modules\/((?:@[^/]+\/)?[^/]+)\//)?.[1] ?? []),
+  );
+  const texts = [...packages].sort().map((name) => {
+    const folder = join(here, "node_modules", name);
+    const { version } = JSON.parse(read(join(folder, "package.json")));
+    const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
+    return `${name} ${version}\n\n${read(join(folder, file)).trim()}\n`;
+  });
+  return texts.join(`\n${"-".repeat(80)}\n\n`);
+}
+
+mkdirSync(out, { recursive: true });
+const { metafile } = await build({
+  absWorkingDir: here,
+  entryPoints: { page: "src/hosts/page.ts" },
+  outdir: out,
+  bundle: true,
+  minify: true,
+  format: "iife",
+  target: "es2022",
+  charset: "utf8",
+  legalComments: "none",
+  metafile: true,
+});
+writeFileSync(join(out, "LICENSES.txt"), licences(metafile.inputs));
+writeFileSync(join(out, "manifest.json"), `${JSON.stringify({ sources: hashOfSources() }, null, 2)}\n`);
+for (const [path, { bytes }] of Object.entries(metafile.outputs))
+  console.log(`${relative(here, join(here, path))}: ${bytes} bytes`);

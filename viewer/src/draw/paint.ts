@@ -1,0 +1,190 @@
+import type { Box, Path, Picture, Points, Rects, Shape, Text } from "./shapes";
+import { Splat } from "./splat";
+import { FONT, type Theme } from "./theme";
+
+type Context = CanvasRenderingContext2D;
+
+/** Draws display lists on one canvas, and knows what example is where. */
+export class Painter {
+  private splat = new Splat(1, 1);
+  /** Whether the splat shows any points. */
+  private drawn = false;
+  private readonly points = scratch();
+  private readonly picture = scratch();
+  private readonly hatches = new Map<string, CanvasPattern>();
+
+  /** `ratio` is that of the canvas' pixels to the units of the shapes. */
+  constructor(
+    private readonly context: Context,
+    private ratio: number,
+  ) {}
+
+  paint(shapes: Shape[], theme: Theme, ratio = this.ratio): void {
+    const { context } = this;
+    const { width, height } = context.canvas;
+    if (ratio !== this.ratio) this.hatches.clear();
+    this.ratio = ratio;
+    if (this.splat.width !== width || this.splat.height !== height) {
+      this.splat = new Splat(width, height);
+      [this.points.canvas.width, this.points.canvas.height] = [width, height];
+    }
+    if (this.drawn) this.splat.forget();
+    this.drawn = shapes.some((shape) => shape.kind === "points");
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.globalAlpha = 1;
+    context.fillStyle = theme.surface;
+    context.fillRect(0, 0, width / ratio, height / ratio);
+    for (let k = 0; k < shapes.length; k++) {
+      const shape = shapes[k] as Shape;
+      if (shape.kind === "points") k += this.drawPoints(shapes, k, theme) - 1;
+      else this.draw(shape);
+    }
+  }
+
+  /** The example within `reach` of a place, by place; null if there is none. */
+  pick(x: number, y: number, reach: number): number | null {
+    const id = this.splat.pick(x * this.ratio, y * this.ratio, reach * this.ratio);
+    return id < 0 ? null : id;
+  }
+
+  /** Where an example is seen; null if it is not. */
+  find(place: number): { x: number; y: number } | null {
+    const found = this.splat.find(place);
+    return found === null ? null : { x: found.x / this.ratio, y: found.y / this.ratio };
+  }
+
+  private draw(shape: Exclude<Shape, Points>): void {
+    const { context } = this;
+    context.save();
+    context.globalAlpha = "alpha" in shape ? (shape.alpha ?? 1) : 1;
+    if (shape.kind === "image") this.drawPicture(shape);
+    else if (shape.kind === "path") this.drawPath(shape);
+    else if (shape.kind === "rects") this.drawRects(shape);
+    else drawText(context, shape);
+    context.restore();
+  }
+
+  /** Draws points and those that follow them at once; how many lists that were. */
+  private drawPoints(shapes: Shape[], from: number, theme: Theme): number {
+    this.splat.clear();
+    let count = 0;
+    for (let shape = shapes[from]; shape?.kind === "points"; shape = shapes[from + ++count]) {
+      this.splat.draw(shape, this.ratio, theme.surface, theme.wrong);
+    }
+    this.points.putImageData(this.splat.image, 0, 0);
+    const { width, height } = this.splat;
+    this.context.drawImage(this.points.canvas, 0, 0, width / this.ratio, height / this.ratio);
+    return count;
+  }
+
+  private drawPicture({ x, y, width, height, columns, rows, pixels, smooth }: Picture): void {
+    if (columns === 0 || rows === 0) return;
+    const { canvas } = this.picture;
+    if (canvas.width !== columns || canvas.height !== rows) [canvas.width, canvas.height] = [columns, rows];
+    this.picture.putImageData(new ImageData(pixels as Uint8ClampedArray<ArrayBuffer>, columns, rows), 0, 0);
+    this.context.imageSmoothingEnabled = smooth;
+    this.context.imageSmoothingQuality = "high";
+    this.context.drawImage(canvas, x, y, width, height);
+  }
+
+  private drawPath(path: Path): void {
+    const { context } = this;
+    if (path.clip !== undefined) clip(context, path.clip);
+    context.beginPath();
+    for (const line of path.commands) trace(context, line, path.closed === true);
+    this.fill(path.fill, path.hatch);
+    if (path.stroke === undefined) return;
+    context.strokeStyle = path.stroke;
+    context.lineWidth = path.width ?? 1;
+    context.lineJoin = "round";
+    context.setLineDash(path.dash ?? []);
+    context.stroke();
+  }
+
+  private drawRects({ boxes, fill, hatch, stroke }: Rects): void {
+    const { context } = this;
+    const one = typeof fill === "string";
+    context.beginPath();
+    for (let k = 0; k < boxes.length; k += 4) {
+      const [x, y, width, height] = boxes.subarray(k, k + 4) as unknown as [number, number, number, number];
+      context.rect(x, y, width, height);
+      if (one) continue;
+      context.fillStyle = fill[k / 4] ?? "#808080";
+      context.fillRect(x, y, width, height);
+    }
+    this.fill(one ? fill : undefined, hatch);
+    if (stroke === undefined) return;
+    context.strokeStyle = stroke;
+    context.stroke();
+  }
+
+  private fill(colour: string | undefined, hatch: string | undefined): void {
+    const { context } = this;
+    if (colour !== undefined) {
+      context.fillStyle = colour;
+      context.fill();
+    }
+    if (hatch === undefined) return;
+    context.fillStyle = this.hatch(hatch);
+    context.fill();
+  }
+
+  /** Diagonal lines, the second cue beside a colour. */
+  private hatch(colour: string): CanvasPattern {
+    const known = this.hatches.get(colour);
+    if (known !== undefined) return known;
+    const side = Math.round(5 * this.ratio);
+    const tile = scratch();
+    [tile.canvas.width, tile.canvas.height] = [side, side];
+    tile.strokeStyle = colour;
+    tile.lineWidth = 1.3 * this.ratio;
+    // Beside the diagonal the corners of the neighbouring tiles' lines.
+    for (const shift of [-side, 0, side]) {
+      tile.moveTo(shift - side, 2 * side);
+      tile.lineTo(shift + 2 * side, -side);
+    }
+    tile.stroke();
+    const pattern = this.context.createPattern(tile.canvas, "repeat") as CanvasPattern;
+    pattern.setTransform(new DOMMatrix().scale(1 / this.ratio));
+    this.hatches.set(colour, pattern);
+    return pattern;
+  }
+}
+
+function trace(context: Context, line: Float32Array, closed: boolean): void {
+  let lifted = true;
+  for (let k = 0; k + 1 < line.length; k += 2) {
+    const [x, y] = [line[k] as number, line[k + 1] as number];
+    if (Number.isNaN(x) || Number.isNaN(y)) {
+      if (closed && !lifted) context.closePath();
+      lifted = true;
+    } else if (lifted) {
+      context.moveTo(x, y);
+      lifted = false;
+    } else {
+      context.lineTo(x, y);
+    }
+  }
+  if (closed && !lifted) context.closePath();
+}
+
+function drawText(context: Context, { x, y, text, size, colour, align, baseline, bold, rotate }: Text): void {
+  context.font = `${bold === true ? 600 : 400} ${size}px ${FONT}`;
+  context.fillStyle = colour;
+  context.textAlign = align ?? "left";
+  context.textBaseline = baseline ?? "alphabetic";
+  context.translate(x, y);
+  if (rotate !== undefined) context.rotate(rotate);
+  context.fillText(text, 0, 0);
+}
+
+function clip(context: Context, { x, y, width, height }: Box): void {
+  context.beginPath();
+  context.rect(x, y, width, height);
+  context.clip();
+}
+
+function scratch(): Context {
+  // What is only written to and copied from is faster in ordinary memory.
+  return document.createElement("canvas").getContext("2d", { willReadFrequently: true }) as Context;
+}

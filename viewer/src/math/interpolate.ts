@@ -1,0 +1,42 @@
+import type { Values } from "../data/schema";
+import type { Typed } from "../data/source";
+
+/** Whether values are names by number (a class, wrong or right), so that nothing lies between two of them. */
+export function isNominal(values: Values): boolean {
+  return values.dtype.startsWith("uint") && values.low === 0 && values.step === 1;
+}
+
+/** The whole number that stands for NaN, or -1 if none does. */
+function gap(values: Values): number {
+  if (!values.gaps) return -1;
+  return { uint8: 255, uint16: 65535, float32: -1, int32: -1 }[values.dtype];
+}
+
+/** Values of what is stored. */
+export function dequantise(values: Values, stored: Typed, out?: Float32Array): Float32Array {
+  return interpolate(values, stored, stored, 0, out);
+}
+
+/** Values `share` of the way from one frame to the next; NaN where either has none. */
+export function interpolate(
+  values: Values,
+  before: Typed,
+  after: Typed,
+  share: number,
+  out?: Float32Array,
+): Float32Array {
+  const result = out?.length === before.length ? out : new Float32Array(before.length);
+  const missing = gap(values);
+  const { low, step } = values;
+  for (let k = 0; k < result.length; k++) {
+    const a = before[k] as number;
+    if (share === 0) {
+      result[k] = a === missing && missing >= 0 ? Number.NaN : low + step * a;
+      continue;
+    }
+    const b = after[k] as number;
+    const absent = missing >= 0 && (a === missing || b === missing);
+    result[k] = absent ? Number.NaN : low + step * (a + (b - a) * share);
+  }
+  return result;
+}

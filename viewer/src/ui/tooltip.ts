@@ -1,0 +1,23 @@
+import { h } from "./dom";
+
+/** A few lines beside what the pointer or the focus is at. */
+export class Tooltip {
+  readonly element = h("div", { class: "tooltip", role: "tooltip", hidden: true });
+
+  /** `x` and `y` are those of the window. */
+  show(lines: string[], x: number, y: number): void {
+    const { element } = this;
+    const [title, ...rest] = lines;
+    element.replaceChildren(h("strong", {}, title ?? ""), ...rest.map((line) => h("div", {}, line)));
+    element.hidden = false;
+    const { width, height } = element.getBoundingClientRect();
+    const room = document.documentElement.clientWidth - width - 8;
+    const below = y + 18 + height < innerHeight;
+    element.style.left = `${Math.max(8, Math.min(x + 14, room))}px`;
+    element.style.top = `${below ? y + 18 : Math.max(8, y - height - 12)}px`;
+  }
+
+  hide(): void {
+    this.element.hidden = true;
+  }
+}

@@ -1,0 +1,102 @@
+import type { Space } from "../data/schema";
+import { channels } from "../draw/palette";
+import { pixels, sequential } from "../draw/ramp";
+import type { Box, Path, Shape } from "../draw/shapes";
+import { borders, contour } from "../math/contour";
+import { type Ends, type Scale, union } from "../math/scale";
+import { classNames, groupsOf } from "./groups";
+import { ends } from "./once";
+import type { Scene } from "./view";
+
+/** Where the plane of a space ends, of all runs that show it. */
+export function limits(spaces: Space[]): { x: Ends; y: Ends } {
+  return { x: union(spaces.map(({ x }) => endsOf(x))), y: union(spaces.map(({ y }) => endsOf(y))) };
+}
+
+/** The regions of a space as a translucent picture, with their edges. */
+export function regions(scene: Scene, space: Space, x: Scale, y: Scale, clip: Box): Shape[] {
+  const { data, theme } = scene;
+  const values = data.at(space.regions, scene.t);
+  const groups = groupsOf(scene);
+  if (space.regions === null || values === null || groups === null) return [];
+  const [rows, columns] = space.regions.shape.slice(1) as [number, number];
+  const classes = classNames(data.run.task).length;
+  const area = areaOf(space, x, y);
+  const picture = { kind: "image", ...area, columns, rows, smooth: true } as const;
+  if (classes === 0) {
+    const [low, high] = ends(data, space.regions) ?? [0, 1];
+    const share = (value: number): number => (value - low) / (high - low || 1);
+    return [{ ...picture, pixels: pixels(values, columns, rows, share, sequential(), 1.4 * theme.regions) }];
+  }
+  const two = classes === 2;
+  const colours = (two ? [0, 1] : groups.ofClass).map((k) => channels(groups.colours[k] ?? theme.muted));
+  const found = two ? contour(logits(values), columns, rows, 0) : borders(values, columns, rows);
+  const edge: Path = { kind: "path", commands: [placed(found, columns, rows, area)], stroke: theme.text, clip };
+  return [
+    { ...picture, pixels: painted(values, columns, rows, colours, 255 * theme.regions, two) },
+    { ...edge, ...(two ? { width: 2 } : { width: 1, alpha: 0.7 }) },
+  ];
+}
+
+/** Polylines of (column, row) of a grid, rows from the bottom, in the pixels of the area that it fills. */
+export function placed(line: Float32Array, columns: number, rows: number, area: Box): Float32Array {
+  const [width, height] = [area.width / (columns - 1), area.height / (rows - 1)];
+  return line.map((value, k) => (k % 2 === 0 ? area.x + value * width : area.y + area.height - value * height));
+}
+
+/** The pixels between the samples at the border of a space's grid. */
+export function areaOf(space: Space, x: Scale, y: Scale): Box {
+  const [left, right] = endsOf(space.x).map((value) => x(value)) as Ends;
+  const [bottom, top] = endsOf(space.y).map((value) => y(value)) as Ends;
+  return { x: left, y: top, width: right - left, height: bottom - top };
+}
+
+/** Where points (example, 2) are on the screen. */
+export function onScreen(points: Float32Array, x: Scale, y: Scale): { x: Float32Array; y: Float32Array } {
+  const [left, bottom] = [x(0), y(0)];
+  const [across, up] = [x(1) - left, y(1) - bottom];
+  const found = { x: new Float32Array(points.length / 2), y: new Float32Array(points.length / 2) };
+  for (let k = 0; k < found.x.length; k++) {
+    found.x[k] = left + across * (points[2 * k] as number);
+    found.y[k] = bottom + up * (points[2 * k + 1] as number);
+  }
+  return found;
+}
+
+/** Whether a frame has numbers that are none: the weights have diverged. */
+export function diverged(values: Float32Array | null): boolean {
+  return values?.some((value) => !Number.isFinite(value)) ?? false;
+}
+
+function endsOf(values: number[]): Ends {
+  return [values[0] ?? 0, values.at(-1) ?? 1];
+}
+
+/** Logits of what is kept as l / (1 + |l|): along straight lines of them an edge is found more exactly. */
+function logits(values: Float32Array): Float32Array {
+  return values.map((value) => value / Math.max(1 - Math.abs(value), 1e-3));
+}
+
+/** Pixels from the top, of values (row, column) from the bottom. Of two classes, places with a small lead are pale. */
+function painted(
+  values: Float32Array,
+  columns: number,
+  rows: number,
+  colours: number[][],
+  opacity: number,
+  two: boolean,
+): Uint8ClampedArray {
+  const result = new Uint8ClampedArray(4 * columns * rows);
+  for (let row = 0, at = 0; row < rows; row++) {
+    for (let column = 0, from = (rows - 1 - row) * columns; column < columns; column++, from++, at += 4) {
+      const value = values[from] as number;
+      const colour = colours[two ? Number(value > 0) : value];
+      if (colour === undefined || Number.isNaN(value)) continue;
+      result[at] = colour[0] as number;
+      result[at + 1] = colour[1] as number;
+      result[at + 2] = colour[2] as number;
+      result[at + 3] = two ? opacity * (0.3 + 0.9 * Math.abs(value)) : opacity;
+    }
+  }
+  return result;
+}
