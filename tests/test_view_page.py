@@ -10,6 +10,7 @@ from base64 import b64decode, b64encode
 from copy import deepcopy
 from hashlib import sha256
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from netlapse.view.encode import arrays_in, encoded, rounded
 from netlapse.view.payload import Shown, shown
 from tests.conftest import small_model
 
+ROOT = Path(__file__).resolve().parents[1]
 VIEWER = "document.title;"
 HOSTILE = "</script><img src=x onerror=alert(1)>\u2028<!--"
 
@@ -259,3 +261,15 @@ def test_the_command(small_run, tmp_path, monkeypatch):
     assert elements.of("title")[0][1] == "Two"
     assert [run["epochs"]["shape"] for run in payload_of(elements)["runs"]] == [[4], [4]]
     assert re.search(r"4 of 7 frames", json.dumps(payload_of(elements)["runs"][0]["missing"]))
+
+
+def test_the_built_viewer_is_that_of_the_sources():
+    """Without Node: by the hash that the build writes."""
+    folder = ROOT / "viewer"
+    own = ("build.mjs", "package.json", "package-lock.json", "tsconfig.json")
+    paths = [*(path for path in (folder / "src").rglob("*") if path.is_file()), *(folder / name for name in own)]
+    found = sha256()
+    for name, path in sorted((path.relative_to(folder).as_posix(), path) for path in paths):
+        found.update(f"{name}\0{path.read_text()}\0".encode())
+    built = json.loads((ROOT / "src/netlapse/view/static/manifest.json").read_text())
+    assert built["sources"] == found.hexdigest(), "run `npm ci && npm run build` in viewer/"
