@@ -71,6 +71,7 @@ def open_page(browser, pages):
     def open_it(name="one", fragment="", **options):
         context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
         contexts.append(context)
+        context.set_default_timeout(120_000)  # cores may be busy
         page = context.new_page()
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
