@@ -123,7 +123,7 @@ def test_space_plays_and_stops_on_a_recorded_frame(open_page):
     page = open_page()
     page.keyboard.press(" ")
     assert state(page, "playing")
-    page.wait_for_function("window.netlapse.state.t > 1.2")
+    page.wait_for_function("() => window.netlapse.state.t > 1.2")
     page.keyboard.press(" ")
     assert not state(page, "playing")
     assert float(epoch(page)).is_integer()
@@ -144,18 +144,18 @@ def test_buttons_do_what_they_say(open_page):
     theme = state(page, "theme")
     page.get_by_role("button", name="Light or dark").click()
     assert state(page, "theme") != theme
-    page.get_by_label("Speed").select_option("4")
+    page.get_by_role("combobox", name="Speed").select_option("4")
     assert state(page, "speed") == 4
-    page.get_by_label("Distribution of").select_option("activations")
+    page.get_by_role("combobox", name="Distribution of").select_option("activations")
     assert state(page, "distribution") == "activations"
 
 
 def test_the_timeline_says_the_epoch_and_marks_jump(open_page, replays):
     page = open_page()
-    time = page.get_by_label("Time")
+    time = page.get_by_role("slider", name="Time")
     time.focus()
     page.keyboard.press("End")
-    page.wait_for_function("window.netlapse.state.t > 5")
+    page.wait_for_function("() => window.netlapse.state.t > 5")
     page.wait_for_timeout(100)
     assert time.get_attribute("aria-valuetext") == f"epoch {EPOCHS}"
     found = replays[0].milestones()
@@ -200,7 +200,7 @@ def test_runs_go_in_lockstep(open_page):
     page.keyboard.press("PageDown")
     assert epoch(page) == 10
     assert page.locator("figcaption", has_text="relu").count() > 0
-    page.get_by_label("In step by").select_option("loss")
+    page.get_by_role("combobox", name="In step by").select_option("loss")
     assert state(page, "sync") == "loss"
 
 
@@ -233,6 +233,11 @@ def test_axe_finds_no_serious_barrier(scheme, open_page):
     if not AXE.exists():
         pytest.skip("axe-core is not there: npm ci in viewer/ installs it")
     page = open_page("two", color_scheme=scheme)
+    # Labels are written once the picture rests.
+    page.wait_for_function(
+        "() => [...document.querySelector('#netlapse').shadowRoot.querySelectorAll('canvas')]"
+        ".every((canvas) => canvas.hasAttribute('aria-label'))"
+    )
     page.evaluate(AXE.read_text())
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
     serious = {each["id"]: each["nodes"] for each in found if each["impact"] in ("serious", "critical")}
