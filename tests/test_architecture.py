@@ -36,7 +36,7 @@ ARROWS = {
     # Its pages are drawn of studies, and a study has a door to them.
     "study": {"record", "replay", "store", "catalog", "measures", "keras", "jax", "datasets", "report"},
     "report": {"study", "figures"},
-    "view": {"measures", "replay", "store"},
+    "view": {"measures", "replay", "store", "catalog", "listing"},
 }
 FREE = {"__init__", "__main__", "cli", "demo"}
 FRAMEWORKS = ("torch", "keras", "jax", "tensorflow", "lightning", "transformers", "flax", "equinox", "sklearn")

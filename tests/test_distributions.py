@@ -146,6 +146,18 @@ def test_one_epoch_has_the_edges_of_the_whole_run(replay):
     np.testing.assert_allclose(whole.at(2).quantiles, one.quantiles, atol=1e-6)
 
 
+def test_edges_can_be_those_of_another_part_of_the_run(replay):
+    """A run that grows keeps the bins that it was first shown with."""
+    few = replay.only(frames=np.arange(2))
+    first = few.distributions("activations")
+    own = replay.distributions("activations")
+    found = replay.distributions("activations", edges=first.edges)
+    assert not np.allclose(first.edges, own.edges)
+    np.testing.assert_array_equal(found.edges, first.edges)
+    np.testing.assert_array_equal(found.densities[:2], first.densities)
+    np.testing.assert_array_equal(found.quantiles, own.quantiles)
+
+
 def test_what_is_not_finite_is_counted_and_left_out():
     values = np.array([[1, 2, np.nan, np.inf], [1, 3, 3, -np.inf], [np.nan] * 4], np.float32)
     for log in (False, True):

@@ -81,7 +81,7 @@ def replay(small_run):
 @pytest.fixture(autouse=True)
 def viewer(monkeypatch):
     """What the page does is tested with the viewer."""
-    monkeypatch.setattr(pages, "_viewer", lambda: VIEWER)
+    monkeypatch.setattr(pages, "built_viewer", lambda: VIEWER)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def content(replay):
 @pytest.fixture(scope="module")
 def elements(content):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pages, "_viewer", lambda: VIEWER)
+        patch.setattr(pages, "built_viewer", lambda: VIEWER)
         return Elements(pages.html(content))
 
 
@@ -242,14 +242,14 @@ def test_hostile_names_leave_no_markup(keras, tmp_path):
 
 def test_the_viewer_is_there_or_its_lack_is_said(monkeypatch, tmp_path):
     monkeypatch.undo()
-    assert "</script" not in pages._viewer()
+    assert "</script" not in pages.built_viewer()
     monkeypatch.setattr(pages.resources, "files", lambda _: tmp_path)
     with pytest.raises(Unsupported, match=r"page\.js, is not in this copy"):
-        pages._viewer()
+        pages.built_viewer()
     (tmp_path / "static").mkdir()
     (tmp_path / "static" / "page.js").write_text("a = '</SCRIPT>'")
     with pytest.raises(Unsupported, match="end its own script"):
-        pages._viewer()
+        pages.built_viewer()
 
 
 def test_the_command(small_run, tmp_path, monkeypatch):

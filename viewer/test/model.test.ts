@@ -62,10 +62,23 @@ test("a long run is fetched in pieces, and only those looked at", async () => {
   // 400 kB a frame: two in a piece, and the next piece is fetched ahead.
   const values = source.keep("long", ["frame", "example"], [40, 100_000], "float32", new Float32Array(4e6));
   source.asked.length = 0;
-  assert.equal(data.row(values, 20), null);
+  assert.equal(data.at(values, 20), null);
   await new Promise((done) => setTimeout(done));
   assert.deepEqual(source.asked.sort(), ["long 20 22", "long 22 24"]);
-  assert.equal(data.row(values, 20)?.length, 100_000);
+  assert.equal(data.at(values, 20)?.length, 100_000);
+  // One frame that is looked at by itself is not followed by others.
+  assert.equal(data.row(values, 30), null);
+  assert.deepEqual(source.asked.slice(2), ["long 30 32"]);
+});
+
+test("frames that a server computes together are fetched together; of single numbers more", async () => {
+  const source = new NetworkRuns(100);
+  const { run } = await one(source);
+  const data = await RunData.open({ ...run, at_once: 4 }, source, () => undefined);
+  source.asked.length = 0;
+  data.row(run.losses, 9);
+  data.row(source.keep("single", ["frame"], [100], "float32", new Float32Array(100)), 70);
+  assert.deepEqual(source.asked, [`${run.losses.name} 8 12`, "single 64 100"]);
 });
 
 test("a run that has grown keeps what was fetched and fetches the rest alone", async () => {

@@ -82,6 +82,7 @@ export class NetworkRuns implements Source {
       status: "finished",
       hyperparameters: { slope: String(number) },
       missing: [],
+      at_once: null,
       epochs: this.float(at("epochs"), ["frame"], [frames], (f) => 2 * f),
       steps: this.keep(
         at("steps"),

@@ -114,6 +114,7 @@ export function twoClasses(memory: Memory, prefix = ""): Run {
     status: "complete",
     hyperparameters: {},
     missing: [],
+    at_once: null,
     epochs: memory.array(name("epochs"), ["frame"], [f], (frame) => 10 * frame),
     steps: memory.array(name("steps"), ["frame"], [f], (frame) => 100 * frame),
     task: { kind: "classes", names: ["negative", "positive"], link: "sigmoid" },

@@ -18,6 +18,7 @@ from .looking import list_runs, show, verify
 from .pictures import compare, film, page, plot
 from .study import study
 from .terminal import plain
+from .view import view
 
 app = typer.Typer(
     help="See a neural network learn: record a training run, replay it as figures, films and pages.",
@@ -33,6 +34,7 @@ app.command()(plot)
 app.command()(film)
 app.command()(compare)
 app.command()(page)
+app.command()(view)
 app.command()(verify)
 app.command(name="import")(import_recording)
 app.command(name="cp")(copy)

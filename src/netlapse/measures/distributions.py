@@ -82,14 +82,16 @@ def distributions(
     log: bool = False,
     examples: tuple[int, int] | None = None,
     frames_at_once: int = 1,
+    edges: Float[np.ndarray, "layer edge"] | None = None,
 ) -> Distributions:
     """Distributions at `epochs` of what `values` gives for some epochs, by layer.
 
-    No more than `frames_at_once` frames are asked for at a time, and none is kept. Frames from all over `run_epochs`
-    say where the edges lie.
+    No more than `frames_at_once` frames are asked for at a time, and none is kept. Unless they are given, frames from
+    all over `run_epochs` say where the `edges` lie.
     """
-    some = np.unique(np.linspace(0, len(run_epochs) - 1, _OVERVIEW).round().astype(int))
-    edges = _edges([_extents(values([epoch]), log) for epoch in run_epochs[some].tolist()], log)
+    if edges is None:
+        some = np.unique(np.linspace(0, len(run_epochs) - 1, _OVERVIEW).round().astype(int))
+        edges = _edges([_extents(values([epoch]), log) for epoch in run_epochs[some].tolist()], log)
     found: list[list[_Summary]] = []
     for start in range(0, len(epochs), frames_at_once):
         block = values(epochs[start : start + frames_at_once].tolist())

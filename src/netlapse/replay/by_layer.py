@@ -18,6 +18,7 @@ from .values import BLOCK_BYTES, Values, joined
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from jaxtyping import Float
     from numpy.typing import NDArray
 
     from ..measures import Parameters
@@ -55,13 +56,15 @@ class ByLayer(Values):
         split: Split = "train",
         log: bool = False,
         parameters: Parameters = "kernels",
+        edges: Float[np.ndarray, "layer edge"] | None = None,
     ) -> measures.Distributions:
         """How the values of each layer are distributed, and their statistics; see `measures.Distributions`.
 
         `kind` is "weights", "gradients" (dL/dW), "layer_gradients" (dL/dz), "pre_activations" or "activations", of the
         examples of `split`. `layers` are all by default that have kernels, and for activations those too that apply
         an activation function. Of a layer's weights `parameters` are its kernels, its biases (and scales), or all.
-        With `log`, magnitudes are shown. Of very many values every so many examples are looked at.
+        With `log`, magnitudes are shown. Of very many values every so many examples are looked at. The bins have the
+        `edges` (layer, edge) of another part of the run if those are given.
         Raises ValueError for other kinds, UnknownName for layers that are not there, Unsupported where there is nothing
         of this kind.
         """
@@ -75,6 +78,7 @@ class ByLayer(Values):
             log=log,
             examples=values.examples,
             frames_at_once=values.frames_at_once,
+            edges=edges,
         )
 
     def _by_layer(self, kind: Kind, layers: Sequence[str] | None, split: Split, parameters: Parameters) -> LayerValues:

@@ -91,7 +91,7 @@ def mlp(replay: Replay, losses: Array, places: int, prefix: str, numbers: Number
     ]
 
     def mean(rows: NDArray[np.intp]) -> Mapping[str, NDArray[Any]]:
-        of_examples = numbers(losses["name"], int(rows[0]), int(rows[-1]) + 1)
+        of_examples = numbers(losses["name"], int(rows[0]), int(rows[-1]) + 1)[rows - rows[0]]
         return {"mean_loss": single(of_examples.mean(axis=1, dtype=float))}
 
     mean_loss = numbers.moving(prefix, len(replay.epochs), mean, {"mean_loss": ()})["mean_loss"]

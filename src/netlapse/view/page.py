@@ -53,7 +53,7 @@ def page(
 
 def html(content: Shown) -> str:
     """The page."""
-    viewer = _viewer()
+    viewer = built_viewer()
     made = [_run(run, content.numbers) for run in content.payload["runs"]]
     payload: Payload = {**content.payload, "runs": [run for run, _ in made]}
     arrays = [text for _, texts in made for text in texts]
@@ -105,7 +105,8 @@ def _json(payload: Payload) -> str:
     return text.replace("<", "\\u003c")
 
 
-def _viewer() -> str:
+def built_viewer() -> str:
+    """The text of the built viewer. Raises Unsupported where it is lacking."""
     try:
         text = (resources.files("netlapse.view") / "static" / "page.js").read_text(encoding="utf-8")
     except FileNotFoundError as error:

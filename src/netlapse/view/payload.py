@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from .selection import Selection
 
 MOST_FRAMES, MOST_EXAMPLES = 400, 2000
+# Frames that are computed together: fewer of a large network, so that one is soon there.
+_AT_ONCE, _MOST_PRODUCTS, _MOST_WEIGHTS = 16, 10**9, 2**22
 # Inputs of more numbers are no table that anybody reads; and values of all images together.
 _FEW_INPUTS, _MOST_PIXELS = 16, 4_000_000
 # What is at home in decades.
@@ -39,10 +41,19 @@ _LOG = ("gradients", "layer_gradients")
 
 @dataclass(frozen=True)
 class Shown:
-    """A payload and its numbers: `numbers(name, start, stop)` is what is stored of an array's frames."""
+    """A payload and its numbers: `numbers(name, start, stop)` is what is stored of an array's frames.
+
+    `replays` are those shown, without the frames that are left out.
+    """
 
     payload: Payload
     numbers: Numbers
+    replays: Sequence[Replay] = ()
+
+    def grow(self) -> None:
+        """Take in the frames that the runs have got since, where they were refreshed. Projections and scales stay."""
+        for replay, run in zip(self.replays, self.payload["runs"], strict=True):
+            self.numbers.grow(run["epochs"]["name"].removesuffix("/epochs"), len(replay.epochs))
 
 
 def shown(
@@ -52,18 +63,26 @@ def shown(
     most_frames: int = MOST_FRAMES,
     most_examples: int = MOST_EXAMPLES,
     ahead: bool = False,
+    check: bool = False,
+    prefix: str = "",
 ) -> Shown:
     """What the viewer shows of one run or of several that are compared, on the same scales.
 
-    No more is computed than says what there is, numbers when they are asked for. With `ahead`, all are computed now,
-    and frames whose weights are damaged are left out. Frames and examples beyond so many are left out too, and the
-    payload says so; all runs show the same examples if they were recorded with as many. Raises ValueError if there are
-    no runs, MissingFrame for a run without frames.
+    No more is computed than says what there is, numbers when they are asked for. With `ahead`, all are computed now.
+    With either that or `check`, all weights are read, and frames whose are damaged are left out; else reading them
+    raises DamagedRun. Frames and examples beyond so many are left out too, and the payload says so; all runs show the
+    same examples if they were recorded with as many. Names of arrays begin with `prefix`. Raises ValueError if there
+    are no runs, MissingFrame for a run without frames.
     """
     if not replays:
         raise ValueError("there are no runs to show; pass at least one replay")
-    chosen = [select(replay, most_frames=most_frames, most_examples=most_examples, check=ahead) for replay in replays]
-    numbers = Numbers(ahead=ahead)
+    check = check or ahead
+    chosen = [
+        select(replay, most_frames=most_frames, most_examples=most_examples, check=check, ahead=ahead)
+        for replay in replays
+    ]
+    at_once = min(_frames_at_once(selection.sample) for selection in chosen)
+    numbers = Numbers(ahead=ahead, at_once=at_once)
     inputs = planes.inputs_of([selection.replay for selection in chosen])
     drawn = planes.planes_of(
         [selection.sample for selection in chosen], inputs, [selection.missing for selection in chosen]
@@ -72,17 +91,28 @@ def shown(
         "format": FORMAT,
         "title": title or ", ".join(replay.name for replay in replays),
         "runs": [
-            _run(selection, str(number), inputs, of_layers, numbers)
+            _run(selection, f"{prefix}{number}", inputs, of_layers, numbers, None if ahead else at_once)
             for number, (selection, of_layers) in enumerate(zip(chosen, drawn, strict=True))
         ],
         "differing": measures.differing([replay.hyperparameters for replay in replays]),
         "live": False,
     }
-    return Shown(payload, numbers)
+    return Shown(payload, numbers, [selection.replay for selection in chosen])
+
+
+def _frames_at_once(replay: Replay) -> int:
+    weights = sum(math.prod(parameter.shape) for parameter in replay.run.manifest.parameters)
+    products = weights * (count(replay.inputs()) + planes.BOUNDARY**2)
+    return max(1, min(_AT_ONCE, _MOST_PRODUCTS // max(1, products), _MOST_WEIGHTS // max(1, weights)))
 
 
 def _run(
-    selection: Selection, prefix: str, inputs: planes.Inputs, of_layers: Mapping[str, planes.Plane], numbers: Numbers
+    selection: Selection,
+    prefix: str,
+    inputs: planes.Inputs,
+    of_layers: Mapping[str, planes.Plane],
+    numbers: Numbers,
+    at_once: int | None,
 ) -> Run:
     replay, sample, missing = selection.replay, selection.sample, selection.missing
     try:
@@ -102,14 +132,21 @@ def _run(
         mlp = network.mlp(replay, given["losses"], len(selection.places) + planes.BOUNDARY**2, f"{prefix}/mlp", numbers)
     except Unsupported as error:
         missing.append(f"no diagram: {error}")
+    clock = numbers.moving(
+        prefix,
+        len(replay.epochs),
+        lambda rows: {"epochs": single(replay.epochs[rows]), "steps": replay.steps[rows].astype(np.int32)},
+        {"epochs": (), "steps": ()},
+    )
     return {
         "id": replay.run.manifest.id,
         "name": replay.name,
         "status": replay.status,
         "hyperparameters": {name: _text(value) for name, value in replay.hyperparameters.items()},
         "missing": missing,
-        "epochs": numbers.still(f"{prefix}/epochs", single(replay.epochs), ("frame",)),
-        "steps": numbers.still(f"{prefix}/steps", replay.steps.astype(np.int32), ("frame",)),
+        "at_once": at_once,
+        "epochs": clock["epochs"],
+        "steps": clock["steps"],
         "task": _task(sample, task),
         "labels": _labels(task, prefix, numbers),
         "inputs": inputs_shown,
@@ -266,8 +303,11 @@ def _distributions(replay: Replay, prefix: str, numbers: Numbers) -> list[Distri
         except Unsupported:
             continue
 
-        def compute(rows: NDArray[np.intp], kind: Kind = kind, log: bool = log) -> dict[str, NDArray[Any]]:
-            measured = replay.distributions(kind, None, replay.epochs[rows].tolist(), log=log)
+        def compute(
+            rows: NDArray[np.intp], kind: Kind = kind, log: bool = log, first: measures.Distributions = first
+        ) -> dict[str, NDArray[Any]]:
+            # Those of the frames that there are now, also when the run has grown.
+            measured = replay.distributions(kind, None, replay.epochs[rows].tolist(), log=log, edges=first.edges)
             return {
                 "densities": stored(measured.densities, SHARE),
                 "quantiles": single(_magnitudes(measured.quantiles, log)),

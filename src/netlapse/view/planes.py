@@ -99,7 +99,7 @@ def _planes(replays: Sequence[Replay], layer: str, inputs: Inputs) -> list[Plane
     spaces = [
         replay.feature_space(
             layer,
-            replay.epochs[evenly(len(replay.epochs), _FEW_OF_WIDE if wide else _FEW)].tolist(),
+            _spread(replay, _FEW_OF_WIDE if wide else _FEW),
             projection=projection,
             inputs=inputs.projection or "pca",
             domain=inputs.domain,
@@ -109,6 +109,12 @@ def _planes(replays: Sequence[Replay], layer: str, inputs: Inputs) -> list[Plane
     limits = reduce(_union, [space.limits for space in spaces])
     tour = first.grand_tour(layer, also=others) if wide else None
     return [Plane(space.at(float(space.epochs[0])), projection, limits, tour) for space in spaces]
+
+
+def _spread(replay: Replay, most: int) -> list[float]:
+    """So many epochs from first to last; of a short run some come twice, since frameworks compile for each number."""
+    rows = np.linspace(0, len(replay.epochs) - 1, most).round().astype(int)
+    return replay.epochs[rows].tolist()
 
 
 def _union(one: Limits, two: Limits) -> Limits:
@@ -186,7 +192,7 @@ def boundary(replay: Replay, inputs: Inputs, prefix: str, numbers: Numbers) -> S
 
 def tour(replay: Replay, layer: str, path: Path, prefix: str, numbers: Numbers) -> Tour:
     """The examples along the directions of a tour."""
-    few = replay.toured(path, layer, replay.epochs[evenly(len(replay.epochs), _FEW_OF_WIDE)].tolist())
+    few = replay.toured(path, layer, _spread(replay, _FEW_OF_WIDE))
     drawn = float(few.places.var(axis=1, dtype=float).sum())
     total = float(few.variance.sum())
 

@@ -169,7 +169,8 @@ class Run(TypedDict):
     those of few inputs, `images` (example, row, column, channel) those of pictures. `probabilities` are (frame,
     example, class), of one label (frame, example, 2); `losses` and `wrong` (frame, example). Of quantities `targets`
     (example, quantity) are true, and `predictions` (frame, example, quantity) predicted. `missing` says what of the run
-    could not be read, or is not shown and why.
+    could not be read, or is not shown and why. Where frames are computed when they are asked for, `at_once` are
+    together.
     """
 
     id: str
@@ -177,6 +178,7 @@ class Run(TypedDict):
     status: str
     hyperparameters: dict[str, str]
     missing: list[str]
+    at_once: int | None
     epochs: Array
     steps: Array
     task: Task

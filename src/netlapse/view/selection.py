@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,12 @@ if TYPE_CHECKING:
     from ..store import Run
     from .schema import Mark
 
-# More frames than this are not looked through for milestones.
+# More frames than this are not looked through for milestones; and of a run that is to be seen at once no more than
+# these, or as make so many products of weights.
 _MOST_LOOKED_AT = 1000
+_MOST_AT_ONCE, _MOST_PRODUCTS = 500, 2 * 10**9
+# Fewer frames of many would tell nothing.
+_LEAST = 50
 # Classes of which each has a milestone of its own.
 _MOST_CLASSES = 4
 
@@ -44,11 +49,12 @@ class Selection:
     missing: list[str]
 
 
-def select(replay: Replay, *, most_frames: int, most_examples: int, check: bool) -> Selection:
+def select(replay: Replay, *, most_frames: int, most_examples: int, check: bool, ahead: bool) -> Selection:
     """Choose frames and examples evenly; the first frame, the last and those of milestones are always among them.
 
-    With `check`, all weights are read, and frames of which some are damaged are left out. Raises MissingFrame if no
-    frame can be read.
+    With `check`, all weights are read, and frames of which some are damaged are left out. Unless `ahead`, only those of
+    a run that has ended, and that is soon done, are looked through for milestones. Raises MissingFrame if no frame can
+    be read.
     """
     _ = replay.output_names  # the network is loaded once for all that follows
     missing = [f"{text}; its frames are left out" for text in replay.run.damage.values()]
@@ -59,7 +65,7 @@ def select(replay: Replay, *, most_frames: int, most_examples: int, check: bool)
             f"no frame of run {replay.name!r} can be read: {problems[0]}" if problems else _none(replay.name)
         )
     whole = replay if len(numbers) == len(replay.run) else replay.only(frames=numbers)
-    marks, notes = _marks(whole)
+    marks, notes = _marks(whole, _MOST_LOOKED_AT if ahead else _few(whole))
     missing += notes
     frames = _frames(whole, marks, most_frames)
     thinned = whole
@@ -118,10 +124,21 @@ def _readable(run: Run, parameters: Sequence[str]) -> tuple[NDArray[np.intp], li
 _AT_ONCE = 16
 
 
-def _marks(replay: Replay) -> tuple[list[Mark], list[str]]:
+def _few(replay: Replay) -> int:
+    """How many frames are soon looked through."""
+    # What is right from here on is known when there is no more to come.
+    if replay.status == "recording":
+        return 0
+    weights = sum(math.prod(parameter.shape) for parameter in replay.run.manifest.parameters)
+    return min(_MOST_AT_ONCE, _MOST_PRODUCTS // max(1, weights * count(replay.inputs())))
+
+
+def _marks(replay: Replay, most: int) -> tuple[list[Mark], list[str]]:
     """Milestones and plateaus, and what is to be said of them."""
     epochs = replay.epochs
-    some = evenly(len(epochs), _MOST_LOOKED_AT)
+    if most < min(len(epochs), _LEAST):
+        return [], []
+    some = evenly(len(epochs), most)
     notes = [f"milestones are those of {len(some):,} frames"] if len(some) < len(epochs) else []
     try:
         task, curves = replay.task(), replay.curves(epochs[some].tolist())

@@ -165,7 +165,8 @@ export interface Mark {
  * those of few inputs, `images` (example, row, column, channel) those of pictures. `probabilities` are (frame,
  * example, class), of one label (frame, example, 2); `losses` and `wrong` (frame, example). Of quantities `targets`
  * (example, quantity) are true, and `predictions` (frame, example, quantity) predicted. `missing` says what of the run
- * could not be read, or is not shown and why.
+ * could not be read, or is not shown and why. Where frames are computed when they are asked for, `at_once` are
+ * together.
  */
 export interface Run {
   id: string;
@@ -173,6 +174,7 @@ export interface Run {
   status: string;
   hyperparameters: Record<string, string>;
   missing: string[];
+  at_once: number | null;
   epochs: Values;
   steps: Values;
   task: Task;

@@ -1,11 +1,11 @@
 import { ComputedSource } from "../data/computed";
-import { HttpSource, takeToken } from "../data/http";
 import { InlineSource } from "../data/inline";
 import type { State } from "../model/state";
 import { readFragment, writeFragment } from "../model/urlstate";
 import { h } from "../ui/dom";
 import { Shell } from "../ui/shell";
 import { PAGE, STYLES, sheet } from "../ui/styles";
+import { served } from "./server";
 
 /** What tests, Python and the console use. */
 interface Door {
@@ -21,10 +21,10 @@ declare global {
   }
 }
 
-async function main(host: HTMLElement): Promise<Shell> {
-  const source = InlineSource.isIn(document)
-    ? new ComputedSource(new InlineSource(document))
-    : new HttpSource(document.baseURI, location.search, takeToken());
+async function main(host: HTMLElement): Promise<Shell | null> {
+  const source = InlineSource.isIn(document) ? new ComputedSource(new InlineSource(document)) : await served(host);
+  // A gallery, where one chooses runs.
+  if (source === null) return null;
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const preferred = (): State["theme"] => (dark.matches ? "dark" : "light");
   const shell = await Shell.open(host, source, (session) => ({
@@ -75,7 +75,7 @@ const host = h("div", { id: "netlapse" });
 document.body.append(host);
 let shell: Shell | null = null;
 const ready = main(host).then(
-  (opened) => (shell = opened).ready,
+  (opened) => (shell = opened)?.ready,
   (error: unknown) => fail(host, error),
 );
 window.netlapse = {

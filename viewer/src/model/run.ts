@@ -7,6 +7,8 @@ import type { Network } from "../math/mlp";
 const PIECE = 1 << 20;
 /** Frames that the page computes itself come a few at a time: one of them is looked at, and it is waited for. */
 const COMPUTED = 8;
+/** A server computes frames when they are asked for: of single numbers, which are shown as a whole, more at a time. */
+const [NUMBERS, BLOCKS] = [4, 16];
 /** Pieces are forgotten, the longest unused first, beyond this. */
 const MEMORY = 256 << 20;
 /** Arrays up to this size are fetched whole if one value is followed through time. */
@@ -107,21 +109,25 @@ export class RunData {
    * Gaps are NaN. An array without a frame axis has the same values at all times.
    */
   at(values: Values | null, t: number, out?: Float32Array): Float32Array | null {
+    return this.between(values, t, true, out);
+  }
+
+  private between(values: Values | null, t: number, ahead: boolean, out?: Float32Array): Float32Array | null {
     if (values === null) return null;
     if (!timed(values)) return this.all(values);
     const last = length(values) - 1;
     const position = Math.min(Math.max(t, 0), last);
     const frame = isNominal(values) ? Math.round(position) : Math.floor(position);
     const share = isNominal(values) ? 0 : position - frame;
-    const before = this.stored(values, frame);
-    const after = share > 0 ? this.stored(values, frame + 1) : before;
+    const before = this.stored(values, frame, ahead);
+    const after = share > 0 ? this.stored(values, frame + 1, ahead) : before;
     if (before === null || after === null) return null;
     return interpolate(values, before, after, share, out);
   }
 
   /** One recorded frame. */
   row(values: Values | null, frame: number): Float32Array | null {
-    return this.at(values, Math.round(frame));
+    return this.between(values, Math.round(frame), false);
   }
 
   /** One value over all frames; NaN where it has not come yet of an array too large to be fetched whole. */
@@ -170,12 +176,12 @@ export class RunData {
     this.keep(values, start, { stored, frames: stop - start });
   }
 
-  /** What is stored of one frame; asks for it, and for what follows, if it is not here. */
-  private stored(values: Values, frame: number): Typed | null {
+  /** What is stored of one frame; asks for it, and for what follows if it looks `ahead`, if it is not here. */
+  private stored(values: Values, frame: number, ahead: boolean): Typed | null {
     const size = this.framesOfPiece(values);
     const start = Math.floor(frame / size) * size;
     const piece = this.piece(values, start);
-    if (start + size < length(values)) this.piece(values, start + size);
+    if (ahead && start + size < length(values)) this.piece(values, start + size);
     if (piece === null || frame - start >= piece.frames) return null;
     const count = frameSize(values);
     return piece.stored.subarray((frame - start) * count, (frame - start + 1) * count);
@@ -196,6 +202,8 @@ export class RunData {
 
   private framesOfPiece(values: Values): number {
     if (this.computed.has(values.name)) return COMPUTED;
+    const { at_once } = this.run;
+    if (at_once !== null) return at_once * (frameSize(values) <= NUMBERS ? BLOCKS : 1);
     return Math.max(1, Math.floor(PIECE / Math.max(1, frameSize(values) * bytesOf(values))));
   }
 

@@ -42,13 +42,11 @@ export class Shell {
     const opened = new Shell(host, payload, await open(payload), initial);
     shell = opened;
     opened.arrived();
-    if (payload.live) {
-      // One after the other, however long each takes.
-      let done = Promise.resolve();
-      source.onChange?.(() => {
-        done = done.then(() => opened.follow(source, open)).catch((error: unknown) => opened.arrived(error));
-      });
-    }
+    // One after the other, however long each takes.
+    let done = Promise.resolve();
+    source.onChange?.(() => {
+      done = done.then(() => opened.follow(source, open)).catch((error: unknown) => opened.arrived(error));
+    });
     return opened;
   }
 
@@ -192,7 +190,7 @@ export class Shell {
     const atEnd = session.state.value.t >= session.last;
     runs.forEach((data, k) => {
       const known = session.runs[k]?.network ?? null;
-      data.network = known === null ? null : new Network(known.mlp, known.task, data);
+      data.network = known === null || data.run.mlp === null ? null : new Network(data.run.mlp, known.task, data);
     });
     session.runs = runs;
     if (atEnd) session.state.update({ t: session.last });

@@ -73,12 +73,12 @@ function endsOf(values: number[]): Ends {
 }
 
 /** Logits of what is kept as l / (1 + |l|): along straight lines of them an edge is found more exactly. */
-function logits(values: Float32Array): Float32Array {
+export function logits(values: Float32Array): Float32Array {
   return values.map((value) => value / Math.max(1 - Math.abs(value), 1e-3));
 }
 
 /** Pixels from the top, of values (row, column) from the bottom. Of two classes, places with a small lead are pale. */
-function painted(
+export function painted(
   values: Float32Array,
   columns: number,
   rows: number,
