@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,7 +106,7 @@ def _describe(run: Run, row: Row) -> None:
         row |= {"last_step": int(run.steps[-1]), "seconds": float(run.times[-1])}
     row |= {"framework": manifest.framework, "backend": manifest.backend, "created": manifest.created}
     row["bytes"] = size_of(run.folder)
-    row["parameters"] = sum(math.prod(parameter.shape) for parameter in manifest.parameters)
+    row["parameters"] = manifest.parameter_count
     for name, value in manifest.hyperparameters.items():
         taken = name in BUILT_IN or name.startswith(SCALARS)
         if not taken:

@@ -62,7 +62,12 @@ def grid(
 ) -> tuple[Float[np.ndarray, " column"], Float[np.ndarray, " row"], Float[np.ndarray, "point 2"]]:
     """Evenly spaced columns and rows, and all their crossings row by row."""
     x, y = np.linspace(*area[0], resolution), np.linspace(*area[1], resolution)
-    return x, y, np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(np.float32)
+    return x, y, crossings(x, y).astype(np.float32)
+
+
+def crossings(x: Float[np.ndarray, " column"], y: Float[np.ndarray, " row"]) -> Float[np.ndarray, "point 2"]:
+    """All crossings of columns and rows, row by row."""
+    return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
 
 
 def lattice(area: Limits, lines: int, points: int) -> Float[np.ndarray, "line point 2"]:

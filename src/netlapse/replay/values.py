@@ -502,7 +502,7 @@ class Values:
 
     def _frames_at_once(self, examples: int) -> int:
         values = self._values_per_example * min(examples, self._examples_at_once)
-        weights = sum(math.prod(parameter.shape) for parameter in self.run.manifest.parameters)
+        weights = self.run.manifest.parameter_count
         return max(1, BLOCK_BYTES // (4 * (values + weights)))
 
     @property

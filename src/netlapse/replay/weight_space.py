@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,7 +46,7 @@ def weight_plane(
 ) -> measures.WeightPlane:
     """The plane of these frames of the runs, through the last one of the first run whose weights are numbers."""
     run, numbers = runs[0]
-    most = max(3, plane_frames(sum(math.prod(parameter.shape) for parameter in run.manifest.parameters)) // len(runs))
+    most = max(3, plane_frames(run.manifest.parameter_count) // len(runs))
     moments = Moments([(other, _thinned(own, most), counterparts(run, other)) for other, own in runs])
     trainable = trainable_of(run)
     number, centre = _last_finite(run, numbers, trainable)

@@ -94,6 +94,11 @@ class Manifest:
     checksums: dict[str, str] = field(default_factory=dict[str, str])
     format: int = FORMAT
 
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers all parameters hold together."""
+        return sum(math.prod(parameter.shape) for parameter in self.parameters)
+
 
 def checksum(*parts: Buffer) -> str:
     """XXH3 (64 bits, hex) of a whole file."""

@@ -88,9 +88,9 @@ class Builder:
         inputs, targets = cast("tuple[Any, Any]", given)
         return keras.tree.map_structure(np.asarray, inputs), keras.tree.map_structure(np.asarray, targets)
 
-    def data_setting(self, setting: Setting) -> Setting:
-        """The part of a setting that the data depend on."""
-        return {name: value for name, value in setting.items() if name in self._of_data}
+    def data_key(self, setting: Setting) -> str:
+        """The part of a setting that the data depend on, in words: settings of one key learn the same."""
+        return _written({name: value for name, value in setting.items() if name in self._of_data})
 
     def require_effect(self, settings: Sequence[Setting], written: Sequence[str]) -> None:
         """Raise StudyError for a hyper-parameter of the builder that changes nothing.

@@ -12,6 +12,8 @@ from .train_last import measure_all
 from .trainer import Trained, Trainer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from .right import Data
@@ -82,24 +84,23 @@ class Exact(Trainer):
             state, logs = step(state, order[whole:])
         return state, logs
 
-    def difference(self, given: Given, data: Data, model: Any) -> float:
-        """By how much any weight of the last network differs, after one epoch, from what single steps make of it.
-
-        `model` is its own, which has its numbers. 0.0 says that all bits are the same.
-        """
-        alone = type(self)(model, self._reading, data, batch_size=self._batch)
-        step = jax.jit(alone._step)
-        state = alone._start(
-            [values[-1] for values in given.trainable],
-            [values[-1] for values in given.others],
-            {},
-        )
+    def by_single_steps(self, given: Given, data: Data) -> list[NDArray[Any]]:
+        """What single steps of this model, with its own numbers, make of the last network's weights in one epoch."""
+        step = jax.jit(self._step)
+        state = self._start([values[-1] for values in given.trainable], [values[-1] for values in given.others], {})
         order = given.orders[-1, 0]
         for start in range(0, len(order), self._batch):
             _, state = step(state, _rows(data, jax.numpy.asarray(order[start : start + self._batch])))
+        return [np.asarray(values) for values in state[0]]
+
+    def difference(self, given: Given, data: Data, expected: Sequence[NDArray[Any]]) -> float:
+        """By how much any weight of the last network differs after one epoch from what is expected.
+
+        0.0 says that all bits are the same.
+        """
         together = self(given._replace(orders=given.orders[:, :1]), data).trainable
         last = [values[-1, -1] if self._every_epoch else values[-1] for values in together]
-        return max(_gap(np.asarray(own), found) for own, found in zip(state[0], last, strict=True))
+        return max(_gap(own, found) for own, found in zip(expected, last, strict=True))
 
 
 class InTurn(Exact):

@@ -117,7 +117,7 @@ class Program:
         return next(iter(self._data.values()))
 
     def _data_key(self, setting: int) -> str:
-        return repr(self._builder.data_setting(self._settings[setting]))
+        return self._builder.data_key(self._settings[setting])
 
     def train(self, networks: Sequence[Network], *, every_epoch: bool = False) -> Trained:
         """Train some networks of the same data, as many at once as the program does, with copies that fill it."""
@@ -186,13 +186,14 @@ class Program:
         self._slots = min(max(len(networks), _FEWEST), AT_ONCE["exact"])
         some = [networks[place] for place in sorted(place % len(networks) for place in range(self._slots))]
         model = self._builder.model(self._settings[some[-1].setting])
-        given = self._given(some)
+        given, data = self._given(some), self.data(some[-1].setting)
+        expected = Exact(model, self.reading, data, batch_size=self.batch_size).by_single_steps(given, data)
         found: dict[type[Exact], float] = {}
         for kind in (Exact, InTurn):
             self._kind = kind
             trainer = self._trainer()
             assert isinstance(trainer, Exact)
-            found[kind] = trainer.difference(given, self.data(some[-1].setting), model)
+            found[kind] = trainer.difference(given, data, expected)
             if found[kind] == 0:
                 break
         self._kind = min(found, key=lambda kind: found[kind])

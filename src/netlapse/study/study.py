@@ -180,12 +180,12 @@ class Study:
     @cached_property
     def _data(self) -> list[tuple[str, str]]:
         """Of the data of each setting their shapes, which are compiled into a program, and themselves, in short."""
+        keys = [self._builder.data_key(setting) for setting in self.settings]
         found: dict[str, tuple[str, str]] = {}
-        for setting in self.settings:
-            key = repr(self._builder.data_setting(setting))
+        for key, setting in zip(keys, self.settings, strict=True):
             if key not in found:
                 found[key] = _digests(self._builder.data(setting))
-        return [found[repr(self._builder.data_setting(setting))] for setting in self.settings]
+        return [found[key] for key in keys]
 
     def _own(self, setting: Setting, name: str) -> int:
         value = setting.get(name, self._usual[name])

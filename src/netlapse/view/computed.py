@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..measures import plane
 from ..measures.task import sigmoid, softmax
 from .numbers import LEAD, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from jaxtyping import Float
     from numpy.typing import NDArray
@@ -102,7 +103,7 @@ class Computed:
         binary = task["kind"] == "classes" and len(task["names"]) == 2
         if regions is None or not (binary or task["kind"] == "quantities") or start == len(self._layers):
             return
-        places = _grid(space["x"], space["y"])
+        places = plane.crossings(np.asarray(space["x"], float), np.asarray(space["y"], float))
 
         def recipe(frame: int) -> NDArray[Any]:
             activations, z = self._forward(frame, places, start)
@@ -119,7 +120,7 @@ class Computed:
             return
         _, _, rows, columns = diagram["maps"]["shape"]
         x, y = boundary["x"], boundary["y"]
-        places = _grid(np.linspace(x[0], x[-1], columns), np.linspace(y[0], y[-1], rows))
+        places = plane.crossings(np.linspace(x[0], x[-1], columns), np.linspace(y[0], y[-1], rows))
         units = [column["units"] for column in diagram["columns"][1:]]
 
         def recipe(frame: int) -> NDArray[Any]:
@@ -153,11 +154,6 @@ class Computed:
         own = np.take_along_axis(scores, labels, axis=1)[:, 0]
         loss = np.logaddexp.reduce(scores, axis=1) - own
         return loss if self._layers[-1][0] == "linear" else np.minimum(loss, _LARGEST_LOSS)
-
-
-def _grid(x: Sequence[float] | NDArray[Any], y: Sequence[float] | NDArray[Any]) -> Places:
-    columns, rows = np.asarray(x, float), np.asarray(y, float)
-    return np.stack([np.tile(columns, len(rows)), np.repeat(rows, len(columns))], axis=-1)
 
 
 def _near(computed: NDArray[Any], recorded: NDArray[Any]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, cast
 
 from .numbers import single
@@ -59,7 +58,7 @@ def mlp(replay: Replay, losses: Array, places: int, prefix: str, numbers: Number
 
     `losses` are those of the examples.
     """
-    parameters = sum(math.prod(parameter.shape) for parameter in replay.run.manifest.parameters)
+    parameters = replay.run.manifest.parameter_count
     if parameters * places > _MOST_PRODUCTS:
         return None
     first = replay.dense_layers(float(replay.epochs[0]))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ..errors import Unsupported
 from .computed import Computed
 from .encode import arrays_in, encoded, rounded
-from .payload import shown
+from .payload import MOST_EXAMPLES, MOST_FRAMES, shown
 
 if TYPE_CHECKING:
     from ..replay import Replay
@@ -34,8 +34,8 @@ def page(
     path: str | Path,
     *,
     title: str | None = None,
-    frames: int = 400,
-    examples: int = 2000,
+    frames: int = MOST_FRAMES,
+    examples: int = MOST_EXAMPLES,
 ) -> Path:
     """Write a run, or several side by side, as one HTML file to look at and play with. Returns its path.
 

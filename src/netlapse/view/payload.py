@@ -101,7 +101,7 @@ def shown(
 
 
 def _frames_at_once(replay: Replay) -> int:
-    weights = sum(math.prod(parameter.shape) for parameter in replay.run.manifest.parameters)
+    weights = replay.run.manifest.parameter_count
     products = weights * (count(replay.inputs()) + planes.BOUNDARY**2)
     return max(1, min(_AT_ONCE, _MOST_PRODUCTS // max(1, products), _MOST_WEIGHTS // max(1, weights)))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -129,7 +128,7 @@ def _few(replay: Replay) -> int:
     # What is right from here on is known when there is no more to come.
     if replay.status == "recording":
         return 0
-    weights = sum(math.prod(parameter.shape) for parameter in replay.run.manifest.parameters)
+    weights = replay.run.manifest.parameter_count
     return min(_MOST_AT_ONCE, _MOST_PRODUCTS // max(1, weights * count(replay.inputs())))
 
 

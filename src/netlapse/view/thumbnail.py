@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
@@ -55,7 +54,7 @@ def thumbnail(replay: Replay) -> Thumbnail:
 
 
 def _regions(replay: Replay) -> Regions | None:
-    weights = sum(math.prod(parameter.shape) for parameter in replay.run.manifest.parameters)
+    weights = replay.run.manifest.parameter_count
     if not len(replay.epochs) or weights * (_SIDE**2 + count(replay.inputs())) > _MOST_PRODUCTS:
         return None
     found = replay.decision_boundary([float(replay.epochs[-1])], resolution=_SIDE)

@@ -10,7 +10,7 @@ import { type Typed, frameSize, timed } from "./source";
 export async function decode(values: Values, text: string): Promise<Typed> {
   const bytes = await gunzip(fromBase64(text.trim()));
   const count = values.shape.reduce((product, length) => product * length, 1);
-  const width = WIDTHS[values.dtype];
+  const width = ARRAYS[values.dtype].BYTES_PER_ELEMENT;
   if (bytes.length !== count * width) {
     throw new Error(`The array "${values.name}" of this page has ${bytes.length} bytes, expected ${count * width}.`);
   }
@@ -19,13 +19,13 @@ export async function decode(values: Values, text: string): Promise<Typed> {
   return stored;
 }
 
+/** The arrays that hold what is stored. */
+export const ARRAYS = { uint8: Uint8Array, uint16: Uint16Array, float32: Float32Array, int32: Int32Array };
+
 /** Raw little-endian bytes as numbers. */
 export function typed(values: Values, bytes: ArrayBuffer): Typed {
-  const types = { uint8: Uint8Array, uint16: Uint16Array, float32: Float32Array, int32: Int32Array };
-  return new types[values.dtype](bytes);
+  return new ARRAYS[values.dtype](bytes);
 }
-
-const WIDTHS = { uint8: 1, uint16: 2, float32: 4, int32: 4 };
 
 function unshuffle(bytes: Uint8Array<ArrayBuffer>, width: number): Uint8Array<ArrayBuffer> {
   if (width === 1) return bytes;

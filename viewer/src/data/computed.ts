@@ -1,4 +1,4 @@
-import { dense } from "../math/mlp";
+import { activate, dense, softmax } from "../math/mlp";
 import { dequantise } from "../math/interpolate";
 import type { Dense, Mlp, Payload, Run, Space, Values } from "./schema";
 import { type Source, type Typed, frameSize } from "./source";
@@ -120,7 +120,11 @@ class Frames {
       add(run.boundary.regions, this.regions(run.boundary, 0));
       if (run.diagram !== null) add(run.diagram.maps, this.maps(run.boundary));
     }
-    add(run.probabilities, (frame) => softmax(this.scores(frame, inputs), run.task.names.length));
+    add(run.probabilities, (frame) => {
+      const scores = this.scores(frame, inputs);
+      softmax(scores, run.task.names.length);
+      return scores;
+    });
     add(run.predictions, (frame) => this.forward(frame, inputs).activations.at(-1) as Float32Array);
     add(run.losses, (frame) =>
       run.task.kind === "quantities"
@@ -141,8 +145,10 @@ class Frames {
       const weights = kernel.subarray(frame * width * units, (frame + 1) * width * units);
       const shift = layer.bias === null ? bias : bias.subarray(frame * units, (frame + 1) * units);
       const count = below.length / width;
-      if (depth === this.layers.length - 1) z = dense({ ...layer, activation: "linear" }, weights, shift, below, count);
-      below = dense(layer, weights, shift, below, count);
+      z = dense({ ...layer, activation: "linear" }, weights, shift, below, count);
+      // Of the layers before the last nobody asks for the pre-activations.
+      below = depth === this.layers.length - 1 ? z.slice() : z;
+      activate(layer.activation, below, units);
       activations.push(below);
     }
     return { activations, z };
@@ -213,16 +219,6 @@ function squaredErrors(predicted: Float32Array, targets: Float32Array, quantitie
     }
     return sum / quantities;
   });
-}
-
-function softmax(scores: Float32Array, classes: number): Float32Array {
-  for (let from = 0; from < scores.length; from += classes) {
-    const row = scores.subarray(from, from + classes);
-    const largest = row.reduce((a, b) => Math.max(a, b));
-    const sum = row.reduce((total, score) => total + Math.exp(score - largest), 0);
-    row.forEach((score, k) => (row[k] = Math.exp(score - largest) / sum));
-  }
-  return scores;
 }
 
 /** All crossings (place, 2) of columns and rows, row by row. */

@@ -1,9 +1,7 @@
 import { coloursOf } from "../draw/palette";
-import { channels } from "../draw/palette";
 import type { Shape } from "../draw/shapes";
 import type { Theme } from "../draw/theme";
-import { borders, contour } from "../math/contour";
-import { logits, painted, placed } from "../views/plane";
+import { classRegions } from "../views/plane";
 
 /** A run's picture as the server gives it: see src/netlapse/view/thumbnail.py. */
 export interface Thumbnail {
@@ -34,11 +32,10 @@ function plane(given: NonNullable<Thumbnail["regions"]>, width: number, height: 
     return value === GAP ? Number.NaN : two ? (value - MIDDLE) / MIDDLE : value;
   });
   const area = { x: 0, y: 0, width, height };
-  const pixels = painted(values, side, side, palette.map(channels), 255 * theme.regions, two);
-  const edge = two ? contour(logits(values), side, side, 0) : borders(values, side, side);
+  const [picture, edge] = classRegions({ values, columns: side, rows: side, two }, area, area, palette, theme);
   return [
-    { kind: "image", ...area, columns: side, rows: side, pixels, smooth: true },
-    { kind: "path", commands: [placed(edge, side, side, area)], stroke: theme.text, width: two ? 1.6 : 1, clip: area },
+    picture,
+    { ...edge, width: two ? 1.6 : 1 },
     {
       kind: "points",
       x: Float32Array.from(points, ([x]) => x * width),

@@ -12,6 +12,13 @@ function gap(values: Values): number {
   return { uint8: 255, uint16: 65535, float32: -1, int32: -1 }[values.dtype];
 }
 
+/** How one stored number is read. */
+export function reader(values: Values): (stored: number) => number {
+  const missing = gap(values);
+  const { low, step } = values;
+  return (stored) => (stored === missing && missing >= 0 ? Number.NaN : low + step * stored);
+}
+
 /** Values of what is stored. */
 export function dequantise(values: Values, stored: Typed, out?: Float32Array): Float32Array {
   return interpolate(values, stored, stored, 0, out);
@@ -28,10 +35,11 @@ export function interpolate(
   const result = out?.length === before.length ? out : new Float32Array(before.length);
   const missing = gap(values);
   const { low, step } = values;
+  const value = reader(values);
   for (let k = 0; k < result.length; k++) {
     const a = before[k] as number;
     if (share === 0) {
-      result[k] = a === missing && missing >= 0 ? Number.NaN : low + step * a;
+      result[k] = value(a);
       continue;
     }
     const b = after[k] as number;

@@ -124,15 +124,21 @@ export function dense(
       for (let unit = 0; unit < units; unit++) row[unit] = (row[unit] as number) + x * (kernel[from + unit] as number);
     }
   }
-  ACTIVATIONS[layer.activation]?.(z, units);
+  activate(layer.activation, z, units);
   return z;
+}
+
+/** Applies an activation function to pre-activations (example, unit), in their place. */
+export function activate(name: string, z: Float32Array, units: number): void {
+  ACTIVATIONS[name]?.(z, units);
 }
 
 function softplus(z: number): number {
   return Math.max(z, 0) + Math.log1p(Math.exp(-Math.abs(z)));
 }
 
-function softmax(z: Float32Array, units: number): void {
+/** Probabilities of scores (example, unit), in their place. */
+export function softmax(z: Float32Array, units: number): void {
   for (let from = 0; from < z.length; from += units) {
     const row = z.subarray(from, from + units);
     const largest = row.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);

@@ -1,7 +1,7 @@
 import type { Run, Values } from "../data/schema";
+import { ARRAYS } from "../data/codec";
 import { type Source, type Typed, frameSize, timed } from "../data/source";
-import { dequantise, interpolate, isNominal } from "../math/interpolate";
-import type { Network } from "../math/mlp";
+import { dequantise, interpolate, isNominal, reader } from "../math/interpolate";
 
 /** Frames of an array are fetched in pieces of about this many bytes. */
 const PIECE = 1 << 20;
@@ -25,8 +25,6 @@ export class RunData {
   readonly frames: number;
   readonly epochs: Float32Array;
   readonly steps: Float32Array;
-  /** The network, if the page computes it and agrees with what is recorded. */
-  network: Network | null = null;
 
   private readonly pieces = new Map<string, Piece>();
   private readonly asked = new Set<string>();
@@ -137,11 +135,12 @@ export class RunData {
     const complete = length(values) * size * bytesOf(values) > COLUMN || this.ready(values);
     if (!complete) return null;
     const column = new Float32Array(length(values)).fill(Number.NaN);
+    const value = reader(values);
     const step = this.framesOfPiece(values);
     for (let start = 0; start < column.length; start += step) {
       const piece = this.pieces.get(key(values, start));
       for (let frame = 0; piece !== undefined && frame < piece.frames; frame++) {
-        column[start + frame] = value(values, piece.stored[frame * size + index] as number);
+        column[start + frame] = value(piece.stored[frame * size + index] as number);
       }
     }
     return column;
@@ -170,7 +169,7 @@ export class RunData {
     const rest = stop - start - piece.frames;
     if (rest <= 0) return this.keep(values, start, piece);
     const added = await this.source.frames(values, start + piece.frames, stop);
-    const stored = allocate(values, piece.stored.length + added.length);
+    const stored = new ARRAYS[values.dtype](piece.stored.length + added.length);
     stored.set(piece.stored);
     stored.set(added, piece.stored.length);
     this.keep(values, start, { stored, frames: stop - start });
@@ -259,20 +258,9 @@ function length(values: Values): number {
 }
 
 function bytesOf(values: Values): number {
-  return { uint8: 1, uint16: 2, float32: 4, int32: 4 }[values.dtype];
+  return ARRAYS[values.dtype].BYTES_PER_ELEMENT;
 }
 
 function key(values: Values, start: number): string {
   return `${values.name} ${start}`;
-}
-
-function allocate(values: Values, count: number): Typed {
-  const types = { uint8: Uint8Array, uint16: Uint16Array, float32: Float32Array, int32: Int32Array };
-  return new types[values.dtype](count);
-}
-
-function value(values: Values, stored: number): number {
-  const gap = values.dtype === "uint8" ? 255 : 65535;
-  if (values.gaps && values.dtype !== "float32" && stored === gap) return Number.NaN;
-  return values.low + values.step * stored;
 }

@@ -1,6 +1,5 @@
 import type { Payload } from "../data/schema";
 import type { Source } from "../data/source";
-import { checkedNetwork, Network } from "../math/mlp";
 import { RunData } from "../model/run";
 import { Session } from "../model/session";
 import { Signal } from "../model/signal";
@@ -70,7 +69,6 @@ export class Shell {
     this.root.replaceChildren(this.element(tooltip));
     this.session.state.subscribe(schedule);
     this.session.arrivals.subscribe(schedule);
-    void this.ready.then(() => this.check());
   }
 
   /** Resolves when what is on the screen is drawn and lacks nothing. */
@@ -176,22 +174,12 @@ export class Shell {
     }, 150);
   }
 
-  /** Lets the page compute the networks itself where that gives what was recorded. */
-  private async check(): Promise<void> {
-    for (const data of this.session.runs) data.network = await checkedNetwork(data);
-    this.arrived();
-  }
-
   /** Shows the frames that have been added; who is at the last frame stays at the last. */
   private async follow(source: Source, open: (payload: Payload) => Promise<RunData[]>): Promise<void> {
     const { session } = this;
     const runs = await open(await source.payload());
     await Promise.all(runs.map((data, k) => data.follow(session.runs[k] as RunData)));
     const atEnd = session.state.value.t >= session.last;
-    runs.forEach((data, k) => {
-      const known = session.runs[k]?.network ?? null;
-      data.network = known === null || data.run.mlp === null ? null : new Network(data.run.mlp, known.task, data);
-    });
     session.runs = runs;
     if (atEnd) session.state.update({ t: session.last });
     this.player.marks();

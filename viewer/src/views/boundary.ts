@@ -7,7 +7,7 @@ import { number } from "../model/selection";
 import { dots, within } from "./dots";
 import { once, sampled } from "./once";
 import { areaOf, diverged, limits, onScreen, placed, regions } from "./plane";
-import { exampleColumns, exampleRows } from "./rows";
+import { placedTable } from "./rows";
 import type { Scene, View } from "./view";
 import { DIVERGED, TOP, heading, mistakes, moment } from "./words";
 
@@ -64,14 +64,8 @@ export const boundary: View = {
   },
 
   table(scene) {
-    const { data } = scene;
-    const points = data.at(data.run.boundary?.points ?? null, scene.t);
-    const [across, up] = names(scene);
-    const place = (k: number): number[] => [points?.[2 * k] ?? Number.NaN, points?.[2 * k + 1] ?? Number.NaN];
-    return {
-      columns: [...exampleColumns(scene), across, up],
-      rows: exampleRows(scene).map((row, k) => [...row, ...place(k)]),
-    };
+    const { data, t } = scene;
+    return placedTable(scene, data.at(data.run.boundary?.points ?? null, t), names(scene));
   },
 
   brush(scene, box) {

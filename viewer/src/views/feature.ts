@@ -7,7 +7,7 @@ import { dots, trails, within } from "./dots";
 import { classNames } from "./groups";
 import { once } from "./once";
 import { diverged, limits, onScreen, regions } from "./plane";
-import { exampleColumns, exampleRows } from "./rows";
+import { placedTable } from "./rows";
 import { dragged, handles, tourLimits, tourOf, touredPoints } from "./tour";
 import type { Scene, View } from "./view";
 import { DIVERGED, TOP, heading, mistakes, moment, percent } from "./words";
@@ -65,15 +65,8 @@ export const feature: View = {
 
   table(scene) {
     const drawn = geometry(scene);
-    const [across, up] = drawn === null ? ["x", "y"] : [drawn.plot.x.label, drawn.plot.y.label];
-    const place = (example: number): number[] => [
-      drawn?.points[2 * example] ?? Number.NaN,
-      drawn?.points[2 * example + 1] ?? Number.NaN,
-    ];
-    return {
-      columns: [...exampleColumns(scene), across, up],
-      rows: exampleRows(scene).map((row, k) => [...row, ...place(k)]),
-    };
+    const axes: [string, string] = drawn === null ? ["x", "y"] : [drawn.plot.x.label, drawn.plot.y.label];
+    return placedTable(scene, drawn?.points ?? null, axes);
   },
 
   brush(scene, box) {

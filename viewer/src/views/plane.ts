@@ -1,7 +1,7 @@
 import type { Space } from "../data/schema";
 import { channels } from "../draw/palette";
 import { pixels, sequential } from "../draw/ramp";
-import type { Box, Path, Shape } from "../draw/shapes";
+import type { Box, Path, Picture, Shape } from "../draw/shapes";
 import { borders, contour } from "../math/contour";
 import { type Ends, type Scale, union } from "../math/scale";
 import { classNames, groupsOf } from "./groups";
@@ -22,19 +22,39 @@ export function regions(scene: Scene, space: Space, x: Scale, y: Scale, clip: Bo
   const [rows, columns] = space.regions.shape.slice(1) as [number, number];
   const classes = classNames(data.run.task).length;
   const area = areaOf(space, x, y);
-  const picture = { kind: "image", ...area, columns, rows, smooth: true } as const;
   if (classes === 0) {
     const [low, high] = ends(data, space.regions) ?? [0, 1];
     const share = (value: number): number => (value - low) / (high - low || 1);
-    return [{ ...picture, pixels: pixels(values, columns, rows, share, sequential(), 1.4 * theme.regions) }];
+    const shown = pixels(values, columns, rows, share, sequential(), 1.4 * theme.regions);
+    return [{ kind: "image", ...area, columns, rows, smooth: true, pixels: shown }];
   }
   const two = classes === 2;
-  const colours = (two ? [0, 1] : groups.ofClass).map((k) => channels(groups.colours[k] ?? theme.muted));
+  const colours = (two ? [0, 1] : groups.ofClass).map((k) => groups.colours[k] ?? theme.muted);
+  const [picture, edge] = classRegions({ values, columns, rows, two }, area, clip, colours, theme);
+  return [picture, { ...edge, ...(two ? { width: 2 } : { width: 1, alpha: 0.7 }) }];
+}
+
+/** What is said of places (row, column): with `two` classes l / (1 + |l|) of a lead, else the class that wins. */
+interface Said {
+  values: Float32Array;
+  columns: number;
+  rows: number;
+  two: boolean;
+}
+
+/** The regions of classes in an area, as a translucent picture and the line between them. */
+export function classRegions(
+  { values, columns, rows, two }: Said,
+  area: Box,
+  clip: Box,
+  colours: string[],
+  theme: Scene["theme"],
+): [Picture, Path] {
+  const shown = painted(values, columns, rows, colours.map(channels), 255 * theme.regions, two);
   const found = two ? contour(logits(values), columns, rows, 0) : borders(values, columns, rows);
-  const edge: Path = { kind: "path", commands: [placed(found, columns, rows, area)], stroke: theme.text, clip };
   return [
-    { ...picture, pixels: painted(values, columns, rows, colours, 255 * theme.regions, two) },
-    { ...edge, ...(two ? { width: 2 } : { width: 1, alpha: 0.7 }) },
+    { kind: "image", ...area, columns, rows, smooth: true, pixels: shown },
+    { kind: "path", commands: [placed(found, columns, rows, area)], stroke: theme.text, clip },
   ];
 }
 
@@ -73,12 +93,12 @@ function endsOf(values: number[]): Ends {
 }
 
 /** Logits of what is kept as l / (1 + |l|): along straight lines of them an edge is found more exactly. */
-export function logits(values: Float32Array): Float32Array {
+function logits(values: Float32Array): Float32Array {
   return values.map((value) => value / Math.max(1 - Math.abs(value), 1e-3));
 }
 
 /** Pixels from the top, of values (row, column) from the bottom. Of two classes, places with a small lead are pale. */
-export function painted(
+function painted(
   values: Float32Array,
   columns: number,
   rows: number,

@@ -59,6 +59,19 @@ export function exampleColumns(scene: Scene): string[] {
     : ["example", "class", "prediction", "probability", "wrong", "loss"];
 }
 
+/** The same with the places (example, 2) at which they are drawn, by the names of the axes. */
+export function placedTable(
+  scene: Scene,
+  points: Float32Array | null,
+  axes: [string, string],
+): { columns: string[]; rows: (string | number)[][] } {
+  const place = (k: number): number[] => [points?.[2 * k] ?? Number.NaN, points?.[2 * k + 1] ?? Number.NaN];
+  return {
+    columns: [...exampleColumns(scene), ...axes],
+    rows: exampleRows(scene).map((row, k) => [...row, ...place(k)]),
+  };
+}
+
 export function exampleRows(scene: Scene): (string | number)[][] {
   const now = known(scene);
   return Array.from({ length: now.count }, (_, example) => rowOf(scene, now, example));
