@@ -1,4 +1,4 @@
-import { activate, dense, softmax } from "../math/mlp";
+import { dense, softmax } from "../math/mlp";
 import { dequantise } from "../math/interpolate";
 import type { Dense, Mlp, Payload, Run, Space, Values } from "./schema";
 import { type Source, type Typed, frameSize } from "./source";
@@ -111,9 +111,9 @@ class Frames {
     for (const [number, space] of run.spaces.entries()) {
       const depth = this.layers.findIndex(({ layer }) => layer.name === space.layer);
       if (depth < 0) continue;
-      add(space.points, (frame) => this.forward(frame, inputs).activations[depth] as Float32Array);
       const grid = grids[number] as Float32Array;
-      add(space.lines, (frame) => this.forward(frame, grid).activations[depth] as Float32Array);
+      add(space.points, (frame) => this.activations(frame, inputs, depth));
+      add(space.lines, (frame) => this.activations(frame, grid, depth));
       add(space.regions, this.regions(space, depth + 1));
     }
     if (run.boundary !== null) {
@@ -125,39 +125,41 @@ class Frames {
       softmax(scores, run.task.names.length);
       return scores;
     });
-    add(run.predictions, (frame) => this.forward(frame, inputs).activations.at(-1) as Float32Array);
+    add(run.predictions, (frame) => this.outputs(frame, inputs));
     add(run.losses, (frame) =>
       run.task.kind === "quantities"
-        ? squaredErrors(this.forward(frame, inputs).activations.at(-1) as Float32Array, targets, run.task.names.length)
+        ? squaredErrors(this.outputs(frame, inputs), targets, run.task.names.length)
         : this.crossEntropies(this.scores(frame, inputs), labels),
     );
     return recipes;
   }
 
-  /** Activations of the layers from one on, which is given `places`, and the last one's pre-activations. */
-  private forward(frame: number, places: Float32Array, start = 0): { activations: Float32Array[]; z: Float32Array } {
-    const activations: Float32Array[] = [];
+  /** Activations (place, unit) of the layers `start` to `stop` - 1, the first of which is given `places`. */
+  private *forward(frame: number, places: Float32Array, start: number, stop: number): Generator<Float32Array> {
     let below = places;
-    let z = places;
-    for (const [depth, { layer, kernel, bias }] of this.layers.entries()) {
-      if (depth < start) continue;
-      const [width, units] = layer.kernel.shape.slice(1) as [number, number];
-      const weights = kernel.subarray(frame * width * units, (frame + 1) * width * units);
-      const shift = layer.bias === null ? bias : bias.subarray(frame * units, (frame + 1) * units);
-      const count = below.length / width;
-      z = dense({ ...layer, activation: "linear" }, weights, shift, below, count);
-      // Of the layers before the last nobody asks for the pre-activations.
-      below = depth === this.layers.length - 1 ? z.slice() : z;
-      activate(layer.activation, below, units);
-      activations.push(below);
+    for (const { layer, kernel, bias } of this.layers.slice(start, stop)) {
+      below = layerAt(frame, layer, kernel, bias, below);
+      yield below;
     }
-    return { activations, z };
+  }
+
+  /** Activations of one layer, of layer `start` - 1 the places themselves. */
+  private activations(frame: number, places: Float32Array, depth: number, start = 0): Float32Array {
+    let last = places;
+    for (const found of this.forward(frame, places, start, depth + 1)) last = found;
+    return last;
+  }
+
+  private outputs(frame: number, places: Float32Array, start = 0): Float32Array {
+    return this.activations(frame, places, this.layers.length - 1, start);
   }
 
   /** A score for each class: of one unit, that of the second; the first has 0. */
   private scores(frame: number, places: Float32Array, start = 0): Float32Array {
-    const { z } = this.forward(frame, places, start);
-    if (this.layers.at(-1)?.layer.kernel.shape[2] !== 1) return z;
+    const { layer, kernel, bias } = this.layers.at(-1) as Weights;
+    const below = this.activations(frame, places, this.layers.length - 2, start);
+    const z = layerAt(frame, { ...layer, activation: "linear" }, kernel, bias, below);
+    if (layer.kernel.shape[2] !== 1) return z;
     const both = new Float32Array(2 * z.length);
     for (let k = 0; k < z.length; k++) both[2 * k + 1] = z[k] as number;
     return both;
@@ -165,17 +167,17 @@ class Frames {
 
   private regions(space: Space, start: number): Recipe {
     const places = grid(space.x, space.y);
+    const count = places.length / 2;
     const units = this.layers.at(-1)?.layer.kernel.shape[2] as number;
-    if (this.run.task.kind === "quantities") {
-      return (frame) =>
-        (this.forward(frame, places, start).activations.at(-1) as Float32Array).filter((_, k) => k % units === 0);
-    }
+    if (this.run.task.kind === "quantities") return (frame) => every(units, 0, count, this.outputs(frame, places, start));
     return (frame) => {
       const scores = this.scores(frame, places, start);
-      return Float32Array.from({ length: places.length / 2 }, (_, k) => {
+      const leads = new Float32Array(count);
+      for (let k = 0; k < count; k++) {
         const lead = (scores[2 * k + 1] as number) - (scores[2 * k] as number);
-        return lead / (1 + Math.abs(lead));
-      });
+        leads[k] = lead / (1 + Math.abs(lead));
+      }
+      return leads;
     };
   }
 
@@ -184,17 +186,17 @@ class Frames {
     const [rows, across] = (maps as Values).shape.slice(2) as [number, number];
     const places = grid(even(boundary.x, across), even(boundary.y, rows));
     const pixels = rows * across;
+    const size = (maps as Values).shape.slice(1).reduce((product, length) => product * length, 1);
     return (frame) => {
-      const { activations } = this.forward(frame, places);
-      const found: Float32Array[] = [];
-      for (const [depth, values] of activations.entries()) {
-        const width = values.length / pixels;
-        for (const unit of columns[depth + 1]?.units ?? []) {
-          found.push(Float32Array.from({ length: pixels }, (_, k) => values[k * width + unit] as number));
+      const whole = new Float32Array(size);
+      let [depth, at] = [0, 0];
+      for (const activations of this.forward(frame, places, 0, this.layers.length)) {
+        depth += 1;
+        for (const unit of columns[depth]?.units ?? []) {
+          whole.set(every(activations.length / pixels, unit, pixels, activations), at);
+          at += pixels;
         }
       }
-      const whole = new Float32Array(found.length * pixels);
-      for (const [number, map] of found.entries()) whole.set(map, number * pixels);
       return whole;
     };
   }
@@ -202,23 +204,43 @@ class Frames {
   private crossEntropies(scores: Float32Array, labels: Float32Array): Float32Array {
     const classes = scores.length / labels.length;
     const most = this.layers.at(-1)?.layer.activation === "linear" ? Number.POSITIVE_INFINITY : LARGEST_LOSS;
-    return labels.map((label, k) => {
-      const own = scores.subarray(k * classes, (k + 1) * classes);
-      const largest = own.reduce((a, b) => Math.max(a, b));
-      const sum = own.reduce((total, score) => total + Math.exp(score - largest), 0);
-      return Math.min(largest + Math.log(sum) - (own[label] as number), most);
-    });
+    const losses = new Float32Array(labels.length);
+    for (let k = 0, from = 0; k < labels.length; k++, from += classes) {
+      let largest = Number.NEGATIVE_INFINITY;
+      for (let one = from; one < from + classes; one++) largest = Math.max(largest, scores[one] as number);
+      let sum = 0;
+      for (let one = from; one < from + classes; one++) sum += Math.exp((scores[one] as number) - largest);
+      losses[k] = Math.min(largest + Math.log(sum) - (scores[from + (labels[k] as number)] as number), most);
+    }
+    return losses;
   }
 }
 
+/** One layer at a frame, which is given what is below. */
+function layerAt(frame: number, layer: Dense, kernel: Float32Array, bias: Float32Array, below: Float32Array): Float32Array {
+  const [width, units] = layer.kernel.shape.slice(1) as [number, number];
+  const weights = kernel.subarray(frame * width * units, (frame + 1) * width * units);
+  const shift = layer.bias === null ? bias : bias.subarray(frame * units, (frame + 1) * units);
+  return dense(layer, weights, shift, below, below.length / width);
+}
+
+/** Of rows of `width` numbers that at place `at`. */
+function every(width: number, at: number, rows: number, values: Float32Array): Float32Array {
+  const found = new Float32Array(rows);
+  for (let k = 0; k < rows; k++) found[k] = values[k * width + at] as number;
+  return found;
+}
+
 function squaredErrors(predicted: Float32Array, targets: Float32Array, quantities: number): Float32Array {
-  return Float32Array.from({ length: targets.length / quantities }, (_, example) => {
+  const errors = new Float32Array(targets.length / quantities);
+  for (let example = 0; example < errors.length; example++) {
     let sum = 0;
     for (let k = example * quantities; k < (example + 1) * quantities; k++) {
       sum += ((predicted[k] as number) - (targets[k] as number)) ** 2;
     }
-    return sum / quantities;
-  });
+    errors[example] = sum / quantities;
+  }
+  return errors;
 }
 
 /** All crossings (place, 2) of columns and rows, row by row. */

@@ -115,13 +115,13 @@ export function dense(
 ): Float32Array {
   const [width, units] = layer.kernel.shape.slice(1) as [number, number];
   const z = new Float32Array(count * units);
-  for (let example = 0; example < count; example++) {
-    const row = z.subarray(example * units, (example + 1) * units);
-    if (bias.length > 0) row.set(bias);
-    for (let input = 0; input < width; input++) {
+  for (let example = 0, to = 0; example < count; example++, to += units) {
+    if (bias.length > 0) for (let unit = 0; unit < units; unit++) z[to + unit] = bias[unit] as number;
+    for (let input = 0, from = 0; input < width; input++, from += units) {
       const x = inputs[example * width + input] as number;
-      const from = input * units;
-      for (let unit = 0; unit < units; unit++) row[unit] = (row[unit] as number) + x * (kernel[from + unit] as number);
+      for (let unit = 0; unit < units; unit++) {
+        z[to + unit] = (z[to + unit] as number) + x * (kernel[from + unit] as number);
+      }
     }
   }
   activate(layer.activation, z, units);
@@ -140,14 +140,14 @@ function softplus(z: number): number {
 /** Probabilities of scores (example, unit), in their place. */
 export function softmax(z: Float32Array, units: number): void {
   for (let from = 0; from < z.length; from += units) {
-    const row = z.subarray(from, from + units);
-    const largest = row.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+    let largest = Number.NEGATIVE_INFINITY;
+    for (let k = from; k < from + units; k++) largest = Math.max(largest, z[k] as number);
     let sum = 0;
-    for (let k = 0; k < units; k++) {
-      row[k] = Math.exp((row[k] as number) - largest);
-      sum += row[k] as number;
+    for (let k = from; k < from + units; k++) {
+      z[k] = Math.exp((z[k] as number) - largest);
+      sum += z[k] as number;
     }
-    for (let k = 0; k < units; k++) row[k] = (row[k] as number) / sum;
+    for (let k = from; k < from + units; k++) z[k] = (z[k] as number) / sum;
   }
 }
 
