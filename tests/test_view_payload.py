@@ -217,6 +217,18 @@ def test_runs_that_are_compared_share_scales(keras, small, tmp_path):
     one, two = content.payload["runs"]
     assert "activation" in content.payload["differing"]
     assert not any("." in name for name in content.payload["differing"])
+    own = []
+    for run in (one, two):
+        space = run["spaces"][0]
+        there = np.concatenate([read(content, space[key]).reshape(-1, 2) for key in ("points", "lines")])
+        margin = 0.05 * np.ptp(there, axis=0)
+        ends = np.array([space["own_x"], space["own_y"]])
+        np.testing.assert_allclose(ends.T, [there.min(axis=0) - margin, there.max(axis=0) + margin], rtol=1e-4)
+        own.append(ends)
+    assert own[0][0, 1] < own[1][0, 1] / 2  # tanh, beside ReLU
+    space = one["spaces"][0]
+    whole = [[space[axis][0], space[axis][-1]] for axis in "xy"]
+    np.testing.assert_allclose(whole, np.stack([np.min(own, axis=0)[:, 0], np.max(own, axis=0)[:, 1]], axis=1))
     for first, second in ((one["spaces"][0], two["spaces"][0]), (one["boundary"], two["boundary"])):
         assert (first["x"], first["y"], first["projection"]) == (second["x"], second["y"], second["projection"])
     np.testing.assert_allclose(

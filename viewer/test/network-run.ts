@@ -112,6 +112,8 @@ export class NetworkRuns implements Source {
           projection: "units 0 and 1",
           x: [-1, 1],
           y: [-1, 1],
+          own_x: [-1, 1],
+          own_y: [-1, 1],
           points: this.keep(at("points"), ["frame", "example", "axis"], [frames, examples, 2], "float32", hidden),
           regions: null,
           lines: null,

@@ -87,6 +87,8 @@ export function twoClasses(memory: Memory, prefix = ""): Run {
     projection: "units 0 and 1",
     x: [-2, 2],
     y: [-2, 2],
+    own_x: [-2, 2],
+    own_y: [-2, 2],
     points: memory.array(name(`${layer}/points`), ["frame", "example", "axis"], [frames, e, 2], (at) => {
       const [frame, rest] = per(at, 2 * e);
       return scale(frame) * (input(Math.floor(rest / 2))[rest % 2] as number);

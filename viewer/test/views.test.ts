@@ -83,6 +83,53 @@ test("the edge is where the network is undecided, to a tenth of a pixel", async 
   }
 });
 
+test("runs share the axes of a feature space, or each has those of its own range", async () => {
+  const data = await usual((run) => ({
+    spaces: run.spaces.map((space) => ({ ...space, own_x: [-1, 0.5], own_y: [-0.25, 1] })),
+  }));
+  const memory = new Memory();
+  const run = twoClasses(memory, "b");
+  const wide = await loaded({ ...run, spaces: run.spaces.map((space) => ({ ...space, x: [-6, 2], y: [-2, 2] })) }, memory);
+  for (const [axes, [left, right], [bottom, top]] of [
+    ["same", [-6, 2], [-2, 2]],
+    ["own", [-1, 0.5], [-0.25, 1]],
+  ] as const) {
+    const scene = { ...sceneOf(data, 2, { axes }), others: [data, wide] };
+    const shapes = view("feature").layout(scene);
+    const [points] = kinds(shapes, "points") as [Points];
+    const clip = points.clip as { x: number; y: number; width: number; height: number };
+    for (const example of all) {
+      const [across, up] = input(example).map((value) => 0.8 * value) as [number, number];
+      const x = clip.x + (clip.width * (across - left)) / (right - left);
+      const y = clip.y + clip.height - (clip.height * (up - bottom)) / (top - bottom);
+      assert.ok(Math.hypot((points.x[example] as number) - x, (points.y[example] as number) - y) < 1e-2);
+    }
+    // Each pixel has the colour of the class that is predicted there.
+    const [image] = kinds(shapes, "image");
+    assert.ok(image !== undefined && image.x >= clip.x - 1e-6 && image.x + image.width <= clip.x + clip.width + 1e-6);
+    let pixels = 0;
+    for (let row = 0; row < image.rows; row += 7) {
+      for (let column = 0; column < image.columns; column += 7) {
+        const [px, py] = [
+          image.x + (image.width * (column + 0.5)) / image.columns,
+          image.y + (image.height * (row + 0.5)) / image.rows,
+        ];
+        const at: [number, number] = [
+          left + ((px - clip.x) / clip.width) * (right - left),
+          bottom + ((clip.y + clip.height - py) / clip.height) * (top - bottom),
+        ];
+        if (Math.abs(logit(2, at)) < 0.1) continue;
+        const k: number = 4 * (row * image.columns + column);
+        const red: boolean = (image.pixels[k] as number) > (image.pixels[k + 2] as number);
+        assert.equal(red, logit(2, at) > 0);
+        pixels++;
+      }
+    }
+    assert.ok(pixels > 50);
+    assert.equal(view("feature").label(scene).includes("own"), axes === "own");
+  }
+});
+
 test("a brush finds exactly the examples in its box, and those of bars those that the bars count", async () => {
   const data = await usual();
   const scene = sceneOf(data, 2);

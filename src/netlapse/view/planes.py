@@ -16,7 +16,7 @@ from ..replay.values import slices
 from .numbers import CLASS, LEAD, Scale, single, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from jaxtyping import Float
     from numpy.typing import NDArray
@@ -44,11 +44,15 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Plane:
-    """How a layer of a run is drawn; `tour` leads through one of more than two units, `example` is one frame."""
+    """How a layer of a run is drawn; `tour` leads through one of more than two units, `example` is one frame.
+
+    `limits` are those of all runs that are compared, `own` those of this one.
+    """
 
     example: FeatureSpace
     projection: Projection
     limits: Limits
+    own: Limits
     tour: Path | None
 
 
@@ -108,7 +112,7 @@ def _planes(replays: Sequence[Replay], layer: str, inputs: Inputs) -> list[Plane
     ]
     limits = reduce(_union, [space.limits for space in spaces])
     tour = first.grand_tour(layer, also=others) if wide else None
-    return [Plane(space.at(float(space.epochs[0])), projection, limits, tour) for space in spaces]
+    return [Plane(space.at(float(space.epochs[0])), projection, limits, space.limits, tour) for space in spaces]
 
 
 def _spread(replay: Replay, most: int) -> list[float]:
@@ -160,7 +164,7 @@ def space(replay: Replay, layer: str, how: Plane, inputs: Inputs, prefix: str, n
     if first.lines is not None and first.domain is not None:
         lattice = plane.lattice(first.domain, first.lines.shape[1] // 2, first.lines.shape[2])
         grid = numbers.still(f"{prefix}/grid", lattice, ("line", "point", "axis"))
-    return _space(layer, how.projection, x, y, given["points"], given, grid)
+    return _space(layer, how.projection, (x, y), how.own, given["points"], given, grid)
 
 
 def boundary(replay: Replay, inputs: Inputs, prefix: str, numbers: Numbers) -> Space:
@@ -187,7 +191,7 @@ def boundary(replay: Replay, inputs: Inputs, prefix: str, numbers: Numbers) -> S
     given = numbers.moving(prefix, len(replay.epochs), compute, _AXES, _scales(first.task))
     points = numbers.still(f"{prefix}/points", single(first.points)[None], ("frame", "example", "axis"))
     x, y, _ = plane.grid(first.limits, side)
-    return _space("inputs", first.projection, x, y, points, given, None)
+    return _space("inputs", first.projection, (x, y), first.limits, points, given, None)
 
 
 def tour(replay: Replay, layer: str, path: Path, prefix: str, numbers: Numbers) -> Tour:
@@ -251,8 +255,8 @@ def _in_blocks(
 def _space(
     layer: str,
     projection: Projection,
-    x: NDArray[Any],
-    y: NDArray[Any],
+    crossings: tuple[NDArray[Any], NDArray[Any]],
+    own: Limits,
     points: Array,
     given: Mapping[str, Array],
     grid: Array | None,
@@ -260,8 +264,10 @@ def _space(
     return {
         "layer": layer,
         "projection": projection.method,
-        "x": _rounded(x),
-        "y": _rounded(y),
+        "x": _rounded(crossings[0]),
+        "y": _rounded(crossings[1]),
+        "own_x": _rounded(own[0]),
+        "own_y": _rounded(own[1]),
         "points": points,
         "regions": given.get("regions"),
         "lines": given.get("lines"),
@@ -271,5 +277,5 @@ def _space(
     }
 
 
-def _rounded(values: NDArray[Any]) -> list[float]:
+def _rounded(values: Iterable[float]) -> list[float]:
     return [float(f"{value:.7g}") for value in values]

@@ -42,6 +42,8 @@ export interface Curve {
 /**
  * A plane that examples lie in: two units of a layer, a projection of a wider one, or the plane of the inputs.
  *
+ * `x` and `y` are the columns and rows of the regions, over all that the runs compared have; within their ends, what
+ * this run has alone lies between the two ends `own_x` and `own_y`.
  * `points` are (frame, example, 2); of inputs there is one frame for all. `regions` (frame, row, column) are what the
  * rest of the network says of places, rows from the bottom: of two classes l / (1 + |l|) of the second's logit lead
  * l, of more the number of the class that wins, of quantities the first. Several labels are shown as two classes of
@@ -54,6 +56,8 @@ export interface Space {
   projection: string;
   x: number[];
   y: number[];
+  own_x: number[];
+  own_y: number[];
   points: Values;
   regions: Values | null;
   lines: Values | null;

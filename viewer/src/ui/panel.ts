@@ -4,6 +4,7 @@ import { h, icon, ICONS } from "./dom";
 import { saveCsv, savePng } from "./export";
 import { saveFilm } from "./film";
 import { Pane } from "./pane";
+import { planeControls } from "./planecontrols";
 import type { Tooltip } from "./tooltip";
 
 /** So many rows of a table are shown; the CSV has all. */
@@ -41,6 +42,7 @@ export class Panel {
       "section",
       { class: "view", "data-view": view.id, "aria-labelledby": `view-${view.id}` },
       h("header", {}, title, this.more, this.menu),
+      view.id === "feature" ? planeControls(session) : null,
       h("div", { class: "panes" }, ...this.panes.map((pane) => pane.element)),
       this.tables,
     );

@@ -54,6 +54,9 @@ select {
   background: var(--surface); border: 1px solid var(--axis); border-radius: 8px; box-shadow: 0 8px 24px #0003;
 }
 .menu button { justify-content: flex-start; }
+.controls { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 16px; font-size: 13px; margin-bottom: 4px; }
+.controls input { accent-color: var(--accent); margin: 0; }
+.controls label { min-height: 24px; }
 .panes { flex: 1; display: grid; gap: 8px 18px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 220px), 1fr)); }
 .pane { margin: 0; min-width: 0; display: flex; flex-direction: column; }
 .stage { flex: 1; position: relative; min-width: 0; }

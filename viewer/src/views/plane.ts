@@ -8,9 +8,17 @@ import { classNames, groupsOf } from "./groups";
 import { ends } from "./once";
 import type { Scene } from "./view";
 
+/** Pixels of a picture of regions are so many CSS pixels wide. */
+const PIXEL = 2;
+
 /** Where the plane of a space ends, of all runs that show it. */
 export function limits(spaces: Space[]): { x: Ends; y: Ends } {
   return { x: union(spaces.map(({ x }) => endsOf(x))), y: union(spaces.map(({ y }) => endsOf(y))) };
+}
+
+/** Where the plane of a space ends that is of one run alone. */
+export function ownLimits(space: Space): { x: Ends; y: Ends } {
+  return { x: endsOf(space.own_x), y: endsOf(space.own_y) };
 }
 
 /** The regions of a space as a translucent picture, with their edges. */
@@ -25,8 +33,9 @@ export function regions(scene: Scene, space: Space, x: Scale, y: Scale, clip: Bo
   if (classes === 0) {
     const [low, high] = ends(data, space.regions) ?? [0, 1];
     const share = (value: number): number => (value - low) / (high - low || 1);
-    const shown = pixels(values, columns, rows, share, sequential(), 1.4 * theme.regions);
-    return [{ kind: "image", ...area, columns, rows, smooth: true, pixels: shown }];
+    const fine = between(values, columns, rows, area, clip);
+    const shown = pixels(fine.values, fine.columns, fine.rows, share, sequential(), 1.4 * theme.regions);
+    return [{ kind: "image", ...fine.box, columns: fine.columns, rows: fine.rows, smooth: true, pixels: shown }];
   }
   const two = classes === 2;
   const colours = (two ? [0, 1] : groups.ofClass).map((k) => groups.colours[k] ?? theme.muted);
@@ -50,12 +59,61 @@ export function classRegions(
   colours: string[],
   theme: Scene["theme"],
 ): [Picture, Path] {
-  const shown = painted(values, columns, rows, colours.map(channels), 255 * theme.regions, two);
-  const found = two ? contour(logits(values), columns, rows, 0) : borders(values, columns, rows);
+  const known = two ? logits(values) : values;
+  const fine = two ? between(known, columns, rows, area, clip) : { values, columns, rows, box: area };
+  const shown = painted(fine.values, fine.columns, fine.rows, colours.map(channels), 255 * theme.regions, two);
+  const found = two ? contour(known, columns, rows, 0) : borders(values, columns, rows);
   return [
-    { kind: "image", ...area, columns, rows, smooth: true, pixels: shown },
+    { kind: "image", ...fine.box, columns: fine.columns, rows: fine.rows, smooth: true, pixels: shown },
     { kind: "path", commands: [placed(found, columns, rows, area)], stroke: theme.text, clip },
   ];
+}
+
+/** A picture's values (row, column), rows from the bottom, each that of the middle of its pixel. */
+interface Fine {
+  values: Float32Array;
+  columns: number;
+  rows: number;
+  box: Box;
+}
+
+/**
+ * Values between the samples of a grid, bilinear, in the part of its area that is in the clip.
+ *
+ * Few samples are a sharp picture too, however near it is looked at.
+ */
+export function between(values: Float32Array, columns: number, rows: number, area: Box, clip: Box): Fine {
+  const box = common(area, clip);
+  const [wide, high] = [Math.max(1, Math.ceil(box.width / PIXEL)), Math.max(1, Math.ceil(box.height / PIXEL))];
+  const across = places(wide, (box.x - area.x) / area.width, box.width / area.width, columns);
+  const up = places(high, (area.y + area.height - box.y - box.height) / area.height, box.height / area.height, rows);
+  const found = new Float32Array(wide * high);
+  for (let row = 0, k = 0; row < high; row++) {
+    const place = up[row] as number;
+    const below = Math.min(Math.floor(place), rows - 2);
+    for (let column = 0; column < wide; column++, k++) {
+      const left = Math.min(Math.floor(across[column] as number), columns - 2);
+      const [s, t] = [(across[column] as number) - left, place - below];
+      const at = below * columns + left;
+      const low = (1 - s) * (values[at] as number) + s * (values[at + 1] as number);
+      const top = (1 - s) * (values[at + columns] as number) + s * (values[at + columns + 1] as number);
+      const value = (1 - t) * low + t * top;
+      // Beside what is not known, each sample is said of its surroundings.
+      found[k] = Number.isNaN(value) ? (values[at + (t > 0.5 ? columns : 0) + (s > 0.5 ? 1 : 0)] as number) : value;
+    }
+  }
+  return { values: found, columns: wide, rows: high, box };
+}
+
+/** Where the middles of so many pixels lie among samples, from a share of their extent on and along another. */
+function places(count: number, from: number, along: number, samples: number): Float32Array {
+  return Float32Array.from({ length: count }, (_, k) => (from + (along * (k + 0.5)) / count) * (samples - 1));
+}
+
+function common(a: Box, b: Box): Box {
+  const [x, y] = [Math.max(a.x, b.x), Math.max(a.y, b.y)];
+  const [right, bottom] = [Math.min(a.x + a.width, b.x + b.width), Math.min(a.y + a.height, b.y + b.height)];
+  return { x, y, width: Math.max(right - x, 0), height: Math.max(bottom - y, 0) };
 }
 
 /** Polylines of (column, row) of a grid, rows from the bottom, in the pixels of the area that it fills. */
@@ -115,7 +173,8 @@ function painted(
       result[at] = colour[0] as number;
       result[at + 1] = colour[1] as number;
       result[at + 2] = colour[2] as number;
-      result[at + 3] = two ? opacity * (0.3 + 0.9 * Math.abs(value)) : opacity;
+      const lead = Math.abs(value);
+      result[at + 3] = two ? opacity * (0.3 + (0.9 * lead) / (1 + lead)) : opacity;
     }
   }
   return result;

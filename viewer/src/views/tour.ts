@@ -36,9 +36,9 @@ export function touredPoints(scene: Scene, tour: Tour): Float32Array | null {
 }
 
 /** A plane that nearly all examples lie in at nearly all frames, whichever side they are looked at from. */
-export function tourLimits({ others }: Scene, tour: Tour): { x: Ends; y: Ends } | null {
+export function tourLimits({ data: own, others, state }: Scene, tour: Tour): { x: Ends; y: Ends } | null {
   let reach = 0;
-  for (const data of others) {
+  for (const data of state.axes === "own" ? [own] : others) {
     const same = data.run.tours.find((other) => other.layer === tour.layer);
     if (same === undefined) continue;
     const found = once(data, `reach ${same.scores.name}`, () => reachOf(data, same));
