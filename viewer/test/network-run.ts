@@ -116,6 +116,7 @@ export class NetworkRuns implements Source {
           own_y: [-1, 1],
           points: this.keep(at("points"), ["frame", "example", "axis"], [frames, examples, 2], "float32", hidden),
           regions: null,
+          leads: null,
           lines: null,
           grid: null,
           kept: null,

@@ -98,6 +98,7 @@ export function twoClasses(memory: Memory, prefix = ""): Run {
       const lead = logit(frame, [place(rest % SIDE), place(Math.floor(rest / SIDE))]);
       return lead / (1 + Math.abs(lead));
     }),
+    leads: null,
     lines: null,
     grid: null,
     kept: memory.array(name(`${layer}/kept`), ["frame"], [f], () => 0.98),

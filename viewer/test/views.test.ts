@@ -268,6 +268,60 @@ test("the table begins with what is selected, then what is wrong, then the large
   assert.ok(shown.indexOf("1007") >= 0 && shown.indexOf("1031") >= 0);
 });
 
+test("of three classes each region has its colour, and the lines between them are where two are equally likely", async () => {
+  const place = (k: number): number => -2 + (4 * (k % SIDE)) / (SIDE - 1);
+  const scores = ([x, y]: [number, number]): number[] => [3 * x - y, 2 * y - x, -x - y - 0.3];
+  const ranked = (at: [number, number]): [number, number] => {
+    const all = scores(at);
+    const [first, second] = [...all].sort((a, b) => b - a) as [number, number];
+    return [all.indexOf(first), first - second];
+  };
+  const at = (k: number): [number, number] => [place(k), place(Math.floor(k / SIDE))];
+  const data = await usual((run, memory) => {
+    const shape = [FRAMES, SIDE, SIDE];
+    const plane = (what: string, value: (k: number) => number): Run["losses"] =>
+      memory.array(what, ["frame", "row", "column"], shape, (k) => value(k % (SIDE * SIDE)));
+    const boundary: Run["boundary"] = {
+      ...(run.boundary as NonNullable<Run["boundary"]>),
+      regions: plane("winner", (k) => ranked(at(k))[0]),
+      leads: plane("ahead", (k) => ranked(at(k))[1] / (1 + ranked(at(k))[1])),
+    };
+    return { boundary, task: { kind: "classes", names: ["a", "b", "c"], link: "softmax" } };
+  });
+  const scene = sceneOf(data, 1);
+  const shapes = view("boundary").layout(scene);
+  const [points] = kinds(shapes, "points") as [Points];
+  const { x, y, width, height } = points.clip as { x: number; y: number; width: number; height: number };
+  const input = (px: number, py: number): [number, number] => [
+    -2 + (4 * (px - x)) / width,
+    -2 + (4 * (y + height - py)) / height,
+  ];
+  const paths = kinds(shapes, "path").filter(({ clip }) => clip !== undefined);
+  const regions = paths.filter(({ fill }) => fill !== undefined);
+  assert.deepEqual(regions.map(({ fill }) => fill), scene.colours.classes);
+  regions.forEach(({ commands }, group) => {
+    for (let k = 0; k < (commands[0]?.length ?? 0); k += 2) {
+      const [px, py] = [commands[0]?.[k] as number, commands[0]?.[k + 1] as number];
+      if (Number.isNaN(px)) continue;
+      const all = scores(input(px, py));
+      // A cell is 0.2 wide; only in one where three meet its corners may be a little off.
+      assert.ok(Math.max(...all) - (all[group] as number) < 0.5);
+    }
+  });
+  const [edges] = paths.filter(({ stroke }) => stroke === scene.theme.text);
+  let known = 0;
+  for (const line of edges?.commands ?? []) {
+    for (let k = 0; k < line.length; k += 2) {
+      if (Number.isNaN(line[k])) continue;
+      const place = input(line[k] as number, line[k + 1] as number);
+      if (Math.hypot(place[0], place[1]) < 0.6) continue;
+      assert.ok(ranked(place)[1] < 1e-2, `${place}`);
+      known++;
+    }
+  }
+  assert.ok(known > 60);
+});
+
 test("a selection fades the others and draws its trails up to now", async () => {
   const data = await usual();
   const shapes = view("feature").layout(sceneOf(data, 2.5, { selected: new Set([3]) }));
@@ -355,6 +409,7 @@ const ODD: Record<string, (run: Run, memory: Memory) => Partial<Run>> = {
     boundary: {
       ...(run.boundary as NonNullable<Run["boundary"]>),
       regions: memory.bytes("winners", ["frame", "row", "column"], [FRAMES, SIDE, SIDE], (k) => (k * 13) % 100),
+      leads: memory.array("leads", ["frame", "row", "column"], [FRAMES, SIDE, SIDE], random),
     },
   }),
   "that has diverged": (run, memory) => {

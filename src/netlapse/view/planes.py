@@ -10,10 +10,10 @@ import numpy as np
 
 from ..errors import Unsupported
 from ..measures import Classes, Quantities, plane
-from ..measures.task import predicted
+from ..measures.task import leads, predicted
 from ..replay.outputs import evenly
 from ..replay.values import slices
-from .numbers import CLASS, LEAD, Scale, single, stored
+from .numbers import CLASS, LEAD, MARGIN, Scale, single, stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -148,7 +148,7 @@ def space(replay: Replay, layer: str, how: Plane, inputs: Inputs, prefix: str, n
     def arrays(found: FeatureSpace) -> dict[str, NDArray[Any]]:
         parts: dict[str, Any] = {"points": single(found.points)}
         if found.plane_logits is not None:
-            parts["regions"] = regions(found.task, found.plane_logits)
+            parts |= _said(found.task, found.plane_logits)
         if found.lines is not None:
             parts["lines"] = single(found.lines)
         if wide:
@@ -182,7 +182,7 @@ def boundary(replay: Replay, inputs: Inputs, prefix: str, numbers: Numbers) -> S
         )
 
     def arrays(found: DecisionBoundary) -> dict[str, NDArray[Any]]:
-        parts: dict[str, Any] = {"regions": regions(found.task, found.plane_logits)}
+        parts = _said(found.task, found.plane_logits)
         if found.agreement is not None:
             parts["agreement"] = single(found.agreement)
         return parts
@@ -209,6 +209,28 @@ def tour(replay: Replay, layer: str, path: Path, prefix: str, numbers: Numbers) 
     return {"layer": layer, "scores": given["scores"], "kept": kept}
 
 
+def _said(task: Task, logits: Float[np.ndarray, "frame row column unit"]) -> dict[str, NDArray[Any]]:
+    parts = {"regions": regions(task, logits)}
+    if isinstance(task, Classes) and len(task.names) > 2:
+        with np.errstate(invalid="ignore"):
+            lead = leads(task.scores(logits)).max(axis=-1)
+            ahead = np.where(np.isinf(lead), 1, lead / (1 + lead))
+        # Only at the edges is it asked for; all of them would be half of a page.
+        parts["leads"] = stored(np.where(np.isnan(ahead) | _at_edges(parts["regions"]), ahead, 1), MARGIN)
+    return parts
+
+
+def _at_edges(winners: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether a place (frame, row, column) has another winner above, below or beside it."""
+    found = np.zeros(winners.shape, bool)
+    across, up = np.diff(winners, axis=2) != 0, np.diff(winners, axis=1) != 0
+    found[:, :, 1:] |= across
+    found[:, :, :-1] |= across
+    found[:, 1:] |= up
+    found[:, :-1] |= up
+    return found
+
+
 def regions(task: Task, logits: Float[np.ndarray, "frame row column unit"]) -> NDArray[Any]:
     """What the network says of places, as `schema.Space` has it."""
     if isinstance(task, Quantities):
@@ -216,7 +238,8 @@ def regions(task: Task, logits: Float[np.ndarray, "frame row column unit"]) -> N
     scores = task.scores(logits) if isinstance(task, Classes) else logits
     if scores.shape[-1] != 2:
         winner = predicted(scores)
-        return np.where(winner < 0, 255, winner).astype(np.uint8 if scores.shape[-1] < 256 else np.int32)
+        dtype = np.uint8 if scores.shape[-1] < 256 else np.uint16
+        return np.where(winner < 0, np.iinfo(dtype).max, winner).astype(dtype)
     with np.errstate(invalid="ignore", over="ignore"):
         lead = scores[..., 1] - scores[..., 0]
         return stored(np.where(np.isinf(lead), np.sign(lead), lead / (1 + np.abs(lead))), LEAD)
@@ -225,6 +248,7 @@ def regions(task: Task, logits: Float[np.ndarray, "frame row column unit"]) -> N
 _AXES: dict[str, Sequence[str]] = {
     "points": ("example", "axis"),
     "regions": ("row", "column"),
+    "leads": ("row", "column"),
     "lines": ("line", "point", "axis"),
     "kept": (),
     "agreement": (),
@@ -234,7 +258,7 @@ _AXES: dict[str, Sequence[str]] = {
 def _scales(task: Task) -> dict[str, Scale]:
     if isinstance(task, Quantities):
         return {}
-    return {"regions": LEAD if isinstance(task, Classes) and len(task.names) == 2 else CLASS}
+    return {"regions": LEAD if isinstance(task, Classes) and len(task.names) == 2 else CLASS, "leads": MARGIN}
 
 
 def _in_blocks(
@@ -270,6 +294,7 @@ def _space(
         "own_y": _rounded(own[1]),
         "points": points,
         "regions": given.get("regions"),
+        "leads": given.get("leads"),
         "lines": given.get("lines"),
         "grid": grid,
         "kept": given.get("kept"),

@@ -1,8 +1,9 @@
 import type { Space } from "../data/schema";
 import { channels } from "../draw/palette";
 import { pixels, sequential } from "../draw/ramp";
-import type { Box, Path, Picture, Shape } from "../draw/shapes";
-import { borders, contour } from "../math/contour";
+import type { Box, Path, Shape } from "../draw/shapes";
+import { contour, outlines } from "../math/contour";
+import type { Theme } from "../draw/theme";
 import { type Ends, type Scale, union } from "../math/scale";
 import { classNames, groupsOf } from "./groups";
 import { ends } from "./once";
@@ -10,6 +11,8 @@ import type { Scene } from "./view";
 
 /** Pixels of a picture of regions are so many CSS pixels wide. */
 const PIXEL = 2;
+/** Widths of the lines between two classes, and between several. */
+const [EDGE, EDGE_OF_MANY] = [2, 1.5];
 
 /** Where the plane of a space ends, of all runs that show it. */
 export function limits(spaces: Space[]): { x: Ends; y: Ends } {
@@ -37,36 +40,55 @@ export function regions(scene: Scene, space: Space, x: Scale, y: Scale, clip: Bo
     const shown = pixels(fine.values, fine.columns, fine.rows, share, sequential(), 1.4 * theme.regions);
     return [{ kind: "image", ...fine.box, columns: fine.columns, rows: fine.rows, smooth: true, pixels: shown }];
   }
-  const two = classes === 2;
-  const colours = (two ? [0, 1] : groups.ofClass).map((k) => groups.colours[k] ?? theme.muted);
-  const [picture, edge] = classRegions({ values, columns, rows, two }, area, clip, colours, theme);
-  return [picture, { ...edge, ...(two ? { width: 2 } : { width: 1, alpha: 0.7 }) }];
+  // Like the classes that win, those of a recorded frame.
+  const said = { values, leads: data.at(space.leads, Math.round(scene.t)), columns, rows };
+  if (classes === 2) return twoRegions(said, area, clip, groups.colours, theme);
+  const grouped = { ...said, values: values.map((winner) => groups.ofClass[winner] ?? winner) };
+  return manyRegions(grouped, area, clip, groups.colours, theme);
 }
 
-/** What is said of places (row, column): with `two` classes l / (1 + |l|) of a lead, else the class that wins. */
+/** What is said of places (row, column): with two classes l / (1 + |l|) of a lead, else the winner and its lead. */
 interface Said {
   values: Float32Array;
+  leads: Float32Array | null;
   columns: number;
   rows: number;
-  two: boolean;
 }
 
-/** The regions of classes in an area, as a translucent picture and the line between them. */
-export function classRegions(
-  { values, columns, rows, two }: Said,
+/** The regions of two classes in an area, as a translucent picture that is pale near the line between them. */
+export function twoRegions(
+  { values, columns, rows }: Said,
   area: Box,
   clip: Box,
   colours: string[],
-  theme: Scene["theme"],
-): [Picture, Path] {
-  const known = two ? logits(values) : values;
-  const fine = two ? between(known, columns, rows, area, clip) : { values, columns, rows, box: area };
-  const shown = painted(fine.values, fine.columns, fine.rows, colours.map(channels), 255 * theme.regions, two);
-  const found = two ? contour(known, columns, rows, 0) : borders(values, columns, rows);
+  theme: Theme,
+): [Shape, Path] {
+  const known = logits(values);
+  const { box, ...fine } = between(known, columns, rows, area, clip);
+  const shown = painted(fine.values, fine.columns, fine.rows, colours.map(channels), 255 * theme.regions);
+  const edge = placed(contour(known, columns, rows, 0), columns, rows, area);
   return [
-    { kind: "image", ...fine.box, columns: fine.columns, rows: fine.rows, smooth: true, pixels: shown },
-    { kind: "path", commands: [placed(found, columns, rows, area)], stroke: theme.text, clip },
+    { kind: "image", ...box, columns: fine.columns, rows: fine.rows, smooth: true, pixels: shown },
+    { kind: "path", commands: [edge], stroke: theme.text, width: EDGE, clip },
   ];
+}
+
+/** The regions of groups of classes in an area, and the lines between them. */
+export function manyRegions(
+  { values, leads, columns, rows }: Said,
+  area: Box,
+  clip: Box,
+  colours: string[],
+  theme: Theme,
+): Shape[] {
+  const found = outlines(values, leads && logits(leads), colours.length, columns, rows);
+  const regions = found.flatMap((outline, k): Shape[] => {
+    if (outline === null) return [];
+    const commands = [placed(outline.rings, columns, rows, area)];
+    return [{ kind: "path", commands, fill: colours[k] as string, alpha: theme.regions, closed: true, clip }];
+  });
+  const edges = found.flatMap((outline) => (outline === null ? [] : [placed(outline.edge, columns, rows, area)]));
+  return [...regions, { kind: "path", commands: edges, stroke: theme.text, width: EDGE_OF_MANY, clip }];
 }
 
 /** A picture's values (row, column), rows from the bottom, each that of the middle of its pixel. */
@@ -155,26 +177,25 @@ function logits(values: Float32Array): Float32Array {
   return values.map((value) => value / Math.max(1 - Math.abs(value), 1e-3));
 }
 
-/** Pixels from the top, of values (row, column) from the bottom. Of two classes, places with a small lead are pale. */
+/** Pixels from the top, of logit leads (row, column) of the second class from the bottom; small ones are pale. */
 function painted(
   values: Float32Array,
   columns: number,
   rows: number,
   colours: number[][],
   opacity: number,
-  two: boolean,
 ): Uint8ClampedArray {
   const result = new Uint8ClampedArray(4 * columns * rows);
   for (let row = 0, at = 0; row < rows; row++) {
     for (let column = 0, from = (rows - 1 - row) * columns; column < columns; column++, from++, at += 4) {
       const value = values[from] as number;
-      const colour = colours[two ? Number(value > 0) : value];
-      if (colour === undefined || Number.isNaN(value)) continue;
+      if (Number.isNaN(value)) continue;
+      const colour = colours[Number(value > 0)] as number[];
+      const lead = Math.abs(value);
       result[at] = colour[0] as number;
       result[at + 1] = colour[1] as number;
       result[at + 2] = colour[2] as number;
-      const lead = Math.abs(value);
-      result[at + 3] = two ? opacity * (0.3 + (0.9 * lead) / (1 + lead)) : opacity;
+      result[at + 3] = opacity * (0.3 + (0.9 * lead) / (1 + lead));
     }
   }
   return result;
