@@ -21,6 +21,8 @@ export interface State {
   /** Places of examples. */
   selected: ReadonlySet<number>;
   hovered: number | null;
+  /** Whether a finger draws a box as a mouse does, instead of scrolling the page. */
+  brush: boolean;
   theme: "light" | "dark";
   split: "train";
 }
@@ -39,6 +41,7 @@ export const INITIAL: State = {
   unit: null,
   selected: new Set(),
   hovered: null,
+  brush: false,
   theme: "light",
   split: "train",
 };

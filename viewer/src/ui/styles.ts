@@ -62,7 +62,10 @@ select {
 .stage { flex: 1; position: relative; min-width: 0; }
 .pane figcaption { font-size: 13px; color: var(--muted); overflow-wrap: anywhere; min-height: 19px; }
 .pane figcaption b { color: var(--text); font-weight: 600; }
-canvas { position: absolute; inset: 0; width: 100%; height: 100%; touch-action: pan-y; }
+canvas { position: absolute; inset: 0; width: 100%; height: 100%; touch-action: manipulation; }
+.view:has(.touch[aria-pressed="true"]) canvas { touch-action: pinch-zoom; }
+.touch { display: none; margin-left: auto; font-size: 13px; border-color: var(--axis); }
+@media (any-pointer: coarse) { .touch { display: inline-flex; } }
 .table { max-height: 320px; overflow: auto; margin-top: 8px; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; width: 100%; }
 caption { text-align: left; color: var(--muted); padding: 4px 0; }
