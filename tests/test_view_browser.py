@@ -222,6 +222,23 @@ def test_runs_have_the_same_axes_or_their_own(open_page):
     assert not open_page("two", "#axes=own").get_by_role("checkbox", name="Same axes").is_checked()
 
 
+def test_a_tour_is_turned_by_keys(open_page):
+    page = open_page("wide")
+    slider = page.get_by_role("slider", name="PC 3 across")
+    page.get_by_role("combobox", name="Projection").select_option("tour")
+    page.get_by_role("combobox", name="Component of the tour").select_option("PC 3")
+    slider.focus()
+    for _ in range(15):
+        page.keyboard.press("ArrowRight")
+    axes = np.array(state(page, "tour"))
+    assert axes[0, 2] == pytest.approx(0.3, abs=1e-6)
+    np.testing.assert_allclose(axes @ axes.T, np.eye(2), atol=1e-6)
+    assert float(slider.input_value()) == pytest.approx(0.3)
+    assert epoch(page) == 0
+    page.get_by_role("combobox", name="Projection").select_option("auto")
+    assert not slider.is_visible()
+
+
 def test_names_are_text(open_page):
     page = open_page()
     assert page.title() == HOSTILE

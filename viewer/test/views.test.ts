@@ -4,6 +4,7 @@ import type { Run } from "../src/data/schema";
 import type { Path, Points, Rects, Shape, Text } from "../src/draw/shapes";
 import type { RunData } from "../src/model/run";
 import { VIEWS } from "../src/views/index";
+import { componentOf, pointed } from "../src/views/tour";
 import type { Scene, View } from "../src/views/view";
 import {
   EXAMPLES,
@@ -355,6 +356,24 @@ test("a dragged tip of a tour lies under the pointer, also after it was beyond t
     from = to;
   }
   assert.equal(view("feature").drag?.(scene, [x + 3, y + 3], [x + 9, y + 9]), null);
+});
+
+test("the tip of a component is put to a place by its numbers, beside a mouse", async () => {
+  const data = await usual();
+  const scene = sceneOf(data, 1, { projection: "tour" });
+  assert.deepEqual(componentOf(scene, 1), [0, 1]);
+  const change = pointed(scene, 1, 0.3, 0.5);
+  const moved = sceneOf(data, 1, { projection: "tour", ...change });
+  const [across, up] = componentOf(moved, 1);
+  assert.ok(Math.hypot(across - 0.3, up - 0.5) < 1e-9);
+  // The tip is drawn there.
+  const [points] = kinds(view("feature").layout(moved), "points") as [Points];
+  const { x, y, width, height } = points.clip as { x: number; y: number; width: number; height: number };
+  const length = 0.3 * Math.min(width, height);
+  const tips = kinds(view("feature").layout(moved), "rects").map(({ boxes }) => [(boxes[0] as number) + 4, (boxes[1] as number) + 4]);
+  const wanted = [x + width / 2 + length * 0.3, y + height / 2 - length * 0.5] as const;
+  assert.ok(tips.some(([a, b]) => Math.hypot((a as number) - wanted[0], (b as number) - wanted[1]) < 1e-3));
+  assert.deepEqual(pointed(sceneOf(data, 1), 0, 1, 0), {});
 });
 
 /** Runs that lack something, or have it otherwise. */

@@ -8,6 +8,7 @@ const KEYS: [string, string][] = [
   ["< >", "slower or faster"],
   ["[ ]", "in a view: the example before or after"],
   ["Enter", "in a view: select that example"],
+  ["Tab, ← →", "of a tour: to its sliders, which turn it by hand"],
   ["Esc", "nothing selected"],
   ["?", "this help"],
 ];

@@ -56,7 +56,11 @@ select {
 .menu button { justify-content: flex-start; }
 .controls { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 16px; font-size: 13px; margin-bottom: 4px; }
 .controls input { accent-color: var(--accent); margin: 0; }
+.controls:not(:has(> :not([hidden]))) { display: none; }
 .controls label { min-height: 24px; }
+.tips { display: flex; flex-wrap: wrap; gap: 4px 12px; }
+.tips input { width: 76px; }
+.tips select { height: 28px; }
 .panes { flex: 1; display: grid; gap: 8px 18px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 220px), 1fr)); }
 .pane { margin: 0; min-width: 0; display: flex; flex-direction: column; }
 .stage { flex: 1; position: relative; min-width: 0; }
