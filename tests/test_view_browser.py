@@ -23,22 +23,22 @@ HOSTILE = '</script><img src=x onerror="window.broken=1">'
 
 @pytest.fixture(scope="module")
 def replays(tmp_path_factory):
-    """Two runs of the article's network, short, one with a hostile name of a layer and of a class."""
+    """Two runs of the article's network, short, with a hostile name of a class, and one of a wider network."""
     X, y = (part[:200].astype("float32") for part in parabolas())
     made = []
-    for activation, name in (("tanh", "hidden"), ("relu", "hidden")):
+    for activation, units in (("tanh", 2), ("relu", 2), ("relu", 4)):
         keras.utils.set_random_seed(3)
         path = tmp_path_factory.mktemp("runs") / activation
         model = keras.Sequential(
             [
                 keras.Input((2,)),
-                keras.layers.Dense(2, activation, name=name),
+                keras.layers.Dense(units, activation, name="hidden"),
                 keras.layers.Dense(1, "sigmoid", name="output"),
             ]
         )
         model.compile(keras.optimizers.SGD(0.5), "binary_crossentropy")
         recorder = Recorder(path, probe=(X, y), class_names=("below", HOSTILE))
-        model.fit(X, y, epochs=EPOCHS, batch_size=16, verbose=0, callbacks=[recorder])
+        model.fit(X, y, epochs=EPOCHS if units == 2 else 2, batch_size=16, verbose=0, callbacks=[recorder])
         made.append(netlapse.open(path))
     return made
 
@@ -48,7 +48,8 @@ def pages(replays, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     return {
         "one": netlapse.page(replays[0], folder / "one.html", title=HOSTILE),
-        "two": netlapse.page(replays, folder / "two.html"),
+        "two": netlapse.page(replays[:2], folder / "two.html"),
+        "wide": netlapse.page(replays[2], folder / "wide.html"),
     }
 
 
@@ -204,6 +205,40 @@ def test_runs_go_in_lockstep(open_page):
     assert state(page, "sync") == "loss"
 
 
+def test_runs_have_the_same_axes_or_their_own(open_page):
+    page = open_page("two")
+    box = page.get_by_role("checkbox", name="Same axes")
+    assert box.is_checked()
+    canvas = page.locator("[data-view=feature] canvas").first
+    before = canvas.screenshot()
+    box.focus()
+    page.keyboard.press(" ")
+    assert state(page, "axes") == "own"
+    assert not state(page, "playing")
+    page.wait_for_function(
+        "canvas => canvas.getAttribute('aria-label')?.includes('axes of its own')", arg=canvas.element_handle()
+    )
+    assert canvas.screenshot() != before
+    assert not open_page("two", "#axes=own").get_by_role("checkbox", name="Same axes").is_checked()
+
+
+def test_a_tour_is_turned_by_keys(open_page):
+    page = open_page("wide")
+    slider = page.get_by_role("slider", name="PC 3 across")
+    page.get_by_role("combobox", name="Projection").select_option("tour")
+    page.get_by_role("combobox", name="Component of the tour").select_option("PC 3")
+    slider.focus()
+    for _ in range(15):
+        page.keyboard.press("ArrowRight")
+    axes = np.array(state(page, "tour"))
+    assert axes[0, 2] == pytest.approx(0.3, abs=1e-6)
+    np.testing.assert_allclose(axes @ axes.T, np.eye(2), atol=1e-6)
+    assert float(slider.input_value()) == pytest.approx(0.3)
+    assert epoch(page) == 0
+    page.get_by_role("combobox", name="Projection").select_option("auto")
+    assert not slider.is_visible()
+
+
 def test_names_are_text(open_page):
     page = open_page()
     assert page.title() == HOSTILE
@@ -226,6 +261,92 @@ def test_reduced_motion_has_no_frames_between(open_page):
     for _ in range(10):
         assert float(epoch(page)).is_integer()
         page.wait_for_timeout(30)
+
+
+@pytest.fixture
+def finger(open_page):
+    """A page on a telephone's screen, its decision boundary, and a function that moves fingers from place to place."""
+    page = open_page(viewport={"width": 390, "height": 844}, has_touch=True)
+    page.keyboard.press("End")
+    canvas = page.locator("[data-view=boundary] canvas")
+    canvas.evaluate("canvas => canvas.scrollIntoView({block: 'center'})")
+    session = page.context.new_cdp_session(page)
+
+    def send(kind, *places):
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    return page, canvas.bounding_box(), send
+
+
+def selected(page):
+    return page.evaluate("window.netlapse.state.selected.size")
+
+
+def test_a_tap_says_what_is_there_and_the_next_selects_it(finger):
+    page, box, _ = finger
+    assert page.evaluate("matchMedia('(any-pointer: coarse)').matches")
+    x = box["x"] + box["width"] / 2
+    for y in range(int(box["y"]) + 40, int(box["y"] + box["height"]) - 60, 4):
+        page.mouse.move(x, y)
+        if state(page, "hovered") is not None:
+            break
+    page.mouse.move(1, 1)
+    assert state(page, "hovered") is None
+    tooltip = page.locator("[role=tooltip]")
+    # The focus that goes from one view to another takes nothing with it.
+    page.locator("[data-view=losses] canvas").evaluate("canvas => canvas.focus({preventScroll: true})")
+    page.evaluate(
+        "void (window.tapped = new Promise((done) => addEventListener('click', () => done(1), {once: true})))"
+    )
+    page.touchscreen.tap(x, y)
+    page.evaluate("window.tapped")
+    place = state(page, "hovered")
+    assert place is not None
+    assert tooltip.is_visible()
+    assert selected(page) == 0
+    page.touchscreen.tap(x, y)
+    assert page.evaluate("[...window.netlapse.state.selected]") == [place]
+    page.touchscreen.tap(box["x"] + 5, box["y"] + 5)
+    page.wait_for_function("() => window.netlapse.state.selected.size === 0")
+    assert not tooltip.is_visible()
+
+
+def test_a_finger_scrolls_until_it_is_to_select_and_two_always_do(finger):
+    page, box, send = finger
+    left, right = box["x"] + 5, box["x"] + box["width"] - 5
+    top, bottom = box["y"] + 5, box["y"] + box["height"] - 5
+
+    def drag(*starts, by):
+        send("touchStart", *starts)
+        for share in (number / 10 for number in range(1, 11)):
+            send("touchMove", *((x + share * by[0], y + share * by[1]) for x, y in starts))
+
+    before = page.evaluate("scrollY")
+    drag((right, bottom), by=(0, top - bottom))
+    page.wait_for_function("before => scrollY > before + 50", arg=before)
+    send("touchEnd")
+    assert selected(page) == 0
+
+    page.locator("[data-view=boundary]").get_by_role("button", name="Drag selects").tap()
+    canvas = page.locator("[data-view=boundary] canvas")
+    canvas.evaluate("canvas => canvas.scrollIntoView({block: 'center'})")
+    before = page.evaluate("scrollY")
+    drag((left, top), by=(right - left, bottom - top))
+    send("touchEnd")
+    assert selected(page) == 200
+    assert page.evaluate("scrollY") == before
+    # Another finger takes back what the first has begun.
+    drag((left, top), by=(10, 10))
+    page.wait_for_function("() => window.netlapse.state.selected.size < 200")
+    send("touchStart", (left + 10, top + 10), (right, bottom))
+    page.wait_for_function("() => window.netlapse.state.selected.size === 200")
+    send("touchEnd")
+    middle = (top + bottom) / 2
+    drag((left + 60, middle), (right - 60, middle), by=(0, -150))
+    page.wait_for_function("before => scrollY > before + 30", arg=before)
+    send("touchEnd")
+    assert selected(page) == 200
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

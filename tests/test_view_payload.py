@@ -205,6 +205,40 @@ def test_wide_layers_have_a_projection_and_a_tour(wide, several):
     assert {curve["split"] for curve in run["curves"]} == {"train", "validation"}
 
 
+def test_of_several_classes_the_winner_and_its_lead_are_given(wide, small, several):
+    run = several.payload["runs"][0]
+    domain = measures.plane.shared_domain([wide.inputs(), small[0].inputs()])
+    logits = wide.decision_boundary(domain=domain, resolution=planes.BOUNDARY).plane_logits
+    _, second, first = np.moveaxis(np.sort(logits, axis=-1), -1, 0)
+    boundary = run["boundary"]
+    np.testing.assert_array_equal(read(several, boundary["regions"]), logits.argmax(axis=-1))
+    lead, winner = first - second, logits.argmax(axis=-1)
+    found = read(several, boundary["leads"])
+    edges = 0
+    for frame, row, column in np.ndindex(found.shape):
+        beside = [(row + 1, column), (row - 1, column), (row, column + 1), (row, column - 1)]
+        others = {winner[frame, a, b] for a, b in beside if 0 <= a < planes.BOUNDARY and 0 <= b < planes.BOUNDARY}
+        alone = others == {winner[frame, row, column]}
+        ahead = lead[frame, row, column]
+        assert found[frame, row, column] == pytest.approx(1 if alone else ahead / (1 + ahead), abs=HALF_LEAD)
+        edges += not alone
+    assert 0 < edges < found.size / 4
+    assert several.payload["runs"][1]["boundary"]["leads"] is None
+    assert all(space["leads"]["shape"] == space["regions"]["shape"] for space in run["spaces"])
+
+
+@pytest.mark.parametrize(("count", "dtype"), [(255, "uint8"), (256, "uint16"), (300, "uint16")])
+def test_no_class_is_taken_for_a_gap(count, dtype):
+    task = measures.Classes(np.arange(count), tuple(map(str, range(count))))
+    logits = np.eye(count, dtype="float32")[None, None]
+    logits[0, 0, 3] = np.nan
+    winners = planes.regions(task, logits)[0, 0]
+    assert winners.dtype == dtype
+    assert winners[3] == np.iinfo(dtype).max
+    assert np.delete(winners, 3).tolist() == [0, 1, 2, *range(4, count)]
+    assert (np.delete(winners, 3) != np.iinfo(dtype).max).all()
+
+
 def test_runs_that_are_compared_share_scales(keras, small, tmp_path):
     from netlapse.keras import Recorder
 
@@ -217,6 +251,18 @@ def test_runs_that_are_compared_share_scales(keras, small, tmp_path):
     one, two = content.payload["runs"]
     assert "activation" in content.payload["differing"]
     assert not any("." in name for name in content.payload["differing"])
+    own = []
+    for run in (one, two):
+        space = run["spaces"][0]
+        there = np.concatenate([read(content, space[key]).reshape(-1, 2) for key in ("points", "lines")])
+        margin = 0.05 * np.ptp(there, axis=0)
+        ends = np.array([space["own_x"], space["own_y"]])
+        np.testing.assert_allclose(ends.T, [there.min(axis=0) - margin, there.max(axis=0) + margin], rtol=1e-4)
+        own.append(ends)
+    assert own[0][0, 1] < own[1][0, 1] / 2  # tanh, beside ReLU
+    space = one["spaces"][0]
+    whole = [[space[axis][0], space[axis][-1]] for axis in "xy"]
+    np.testing.assert_allclose(whole, np.stack([np.min(own, axis=0)[:, 0], np.max(own, axis=0)[:, 1]], axis=1))
     for first, second in ((one["spaces"][0], two["spaces"][0]), (one["boundary"], two["boundary"])):
         assert (first["x"], first["y"], first["projection"]) == (second["x"], second["y"], second["projection"])
     np.testing.assert_allclose(

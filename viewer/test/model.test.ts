@@ -151,11 +151,11 @@ test("a value's position is where ascending values first reach it", () => {
 
 test("an address leads back to the state, and no further than what there is", async () => {
   const data = await one();
-  const state = { ...INITIAL, t: 3, layer: "hidden", speed: 0.5, sync: "loss" as const };
+  const state = { ...INITIAL, t: 3, layer: "hidden", axes: "own" as const, speed: 0.5, sync: "loss" as const };
   const fragment = writeFragment(state, data, "light");
-  assert.equal(fragment, "#epoch=6&layer=hidden&sync=loss&speed=0.5");
+  assert.equal(fragment, "#epoch=6&layer=hidden&axes=own&sync=loss&speed=0.5");
   assert.deepEqual({ ...INITIAL, ...readFragment(fragment, data) }, state);
-  const hostile = "#epoch=x&layer=<img>&projection=tour&distribution=nothing&sync=a&theme=b&speed=1e9&run=1";
+  const hostile = "#epoch=x&layer=<img>&projection=tour&axes=x&distribution=nothing&sync=a&theme=b&speed=1e9&run=1";
   assert.deepEqual(readFragment(hostile, data), {});
 });
 

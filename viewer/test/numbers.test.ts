@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { borders, contour } from "../src/math/contour";
+import { contour, outlines } from "../src/math/contour";
 import { Histogram } from "../src/math/histogram";
 import { linear, logTicks, logarithmic, padded, root, rootTicks, ticks } from "../src/math/scale";
 
@@ -44,14 +44,61 @@ test("an edge reaches from border to border and leaves out what is not a number"
   assert.ok(!rows.some((row) => row > 4.001 && row < 5.999));
 });
 
-test("classes border on each other half-way between samples", () => {
-  const classes = Float32Array.from({ length: 25 }, (_, k) => (k % 5 < 2 ? 7 : Math.floor(k / 5) < 3 ? 1 : 2));
-  const line = borders(classes, 5, 5);
-  const ends = Array.from({ length: line.length / 2 }, (_, k) => [line[2 * k], line[2 * k + 1]] as [number, number]);
-  const known = ends.filter(([x]) => !Number.isNaN(x));
-  assert.ok(known.length > 0);
-  for (const [x, y] of known) assert.ok(x === 1.5 || (y === 2.5 && x >= 1.5));
+test("classes border on each other half-way between samples if that is all that is known", () => {
+  const classes = Float32Array.from({ length: 25 }, (_, k) => (k % 5 < 2 ? 0 : Math.floor(k / 5) < 3 ? 1 : 2));
+  const found = outlines(classes, null, 4, 5, 5);
+  assert.deepEqual(found.map((outline) => outline === null), [false, false, false, true]);
+  let known = 0;
+  for (const [x, y] of found.flatMap((outline) => (outline === null ? [] : pairs(outline.edge)))) {
+    if (Number.isNaN(x)) continue;
+    // A corner of three classes is cut.
+    assert.ok(x === 1.5 || (y === 2.5 && x >= 1.5) || Math.hypot(x - 1.5, y - 2.5) < 0.75, `${x}, ${y}`);
+    known++;
+  }
+  assert.ok(known > 8);
 });
+
+test("three linear scores are equal where the edges between their classes are", () => {
+  const [columns, rows] = [41, 31];
+  const scores = (x: number, y: number): number[] => [0.9 * x - 0.2 * y, 12 + 0.1 * y, 1.1 * y + 0.3 * x - 6];
+  const sorted = Array.from({ length: columns * rows }, (_, k) => {
+    const all = scores(k % columns, Math.floor(k / columns));
+    const order = [0, 1, 2].sort((a, b) => (all[b] as number) - (all[a] as number)) as [number, number, number];
+    return { winner: order[0], lead: (all[order[0]] as number) - (all[order[1]] as number) };
+  });
+  const winners = Float32Array.from(sorted, ({ winner }) => winner);
+  const found = outlines(winners, Float32Array.from(sorted, ({ lead }) => lead), 3, columns, rows);
+  const area = (rings: Float32Array): number => {
+    let [sum, start] = [0, 0];
+    const all = pairs(rings);
+    for (let k = 0; k + 1 < all.length; k++) {
+      const [[a, b], [c, d]] = [all[k], all[k + 1]] as [[number, number], [number, number]];
+      if (Number.isNaN(c)) start = k + 2;
+      else if (k >= start) sum += a * d - b * c;
+    }
+    return Math.abs(sum / 2);
+  };
+  let covered = 0;
+  for (const outline of found) {
+    assert.ok(outline !== null);
+    covered += area(outline.rings);
+    const off = pairs(outline.edge)
+      .filter(([x]) => !Number.isNaN(x))
+      .map(([x, y]) => {
+        const [first, second] = scores(x, y).sort((a, b) => b - a) as [number, number];
+        return first - second;
+      });
+    assert.ok(off.length > 20);
+    // All but those of the one cell where three meet.
+    assert.ok(off.filter((lead) => lead > 1e-3).length <= 4, `${off.filter((lead) => lead > 1e-3)}`);
+  }
+  // The three leave no more than a part of that cell to none.
+  assert.ok(Math.abs(covered - (columns - 1) * (rows - 1)) < 1);
+});
+
+function pairs(line: Float32Array): [number, number][] {
+  return Array.from({ length: line.length / 2 }, (_, k) => [line[2 * k] as number, line[2 * k + 1] as number]);
+}
 
 test("ticks lie on their axes and are far enough apart", () => {
   const up = root(2000, [200, 0]);

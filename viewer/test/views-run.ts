@@ -87,6 +87,8 @@ export function twoClasses(memory: Memory, prefix = ""): Run {
     projection: "units 0 and 1",
     x: [-2, 2],
     y: [-2, 2],
+    own_x: [-2, 2],
+    own_y: [-2, 2],
     points: memory.array(name(`${layer}/points`), ["frame", "example", "axis"], [frames, e, 2], (at) => {
       const [frame, rest] = per(at, 2 * e);
       return scale(frame) * (input(Math.floor(rest / 2))[rest % 2] as number);
@@ -96,6 +98,7 @@ export function twoClasses(memory: Memory, prefix = ""): Run {
       const lead = logit(frame, [place(rest % SIDE), place(Math.floor(rest / SIDE))]);
       return lead / (1 + Math.abs(lead));
     }),
+    leads: null,
     lines: null,
     grid: null,
     kept: memory.array(name(`${layer}/kept`), ["frame"], [f], () => 0.98),

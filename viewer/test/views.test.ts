@@ -4,6 +4,7 @@ import type { Run } from "../src/data/schema";
 import type { Path, Points, Rects, Shape, Text } from "../src/draw/shapes";
 import type { RunData } from "../src/model/run";
 import { VIEWS } from "../src/views/index";
+import { componentOf, pointed } from "../src/views/tour";
 import type { Scene, View } from "../src/views/view";
 import {
   EXAMPLES,
@@ -80,6 +81,53 @@ test("the edge is where the network is undecided, to a tenth of a pixel", async 
     ];
     const pixels = (Math.abs(logit(3, at)) / (4 * Math.hypot(1, 0.5))) * (width / 4);
     assert.ok(pixels < 0.1, `${pixels}`);
+  }
+});
+
+test("runs share the axes of a feature space, or each has those of its own range", async () => {
+  const data = await usual((run) => ({
+    spaces: run.spaces.map((space) => ({ ...space, own_x: [-1, 0.5], own_y: [-0.25, 1] })),
+  }));
+  const memory = new Memory();
+  const run = twoClasses(memory, "b");
+  const wide = await loaded({ ...run, spaces: run.spaces.map((space) => ({ ...space, x: [-6, 2], y: [-2, 2] })) }, memory);
+  for (const [axes, [left, right], [bottom, top]] of [
+    ["same", [-6, 2], [-2, 2]],
+    ["own", [-1, 0.5], [-0.25, 1]],
+  ] as const) {
+    const scene = { ...sceneOf(data, 2, { axes }), others: [data, wide] };
+    const shapes = view("feature").layout(scene);
+    const [points] = kinds(shapes, "points") as [Points];
+    const clip = points.clip as { x: number; y: number; width: number; height: number };
+    for (const example of all) {
+      const [across, up] = input(example).map((value) => 0.8 * value) as [number, number];
+      const x = clip.x + (clip.width * (across - left)) / (right - left);
+      const y = clip.y + clip.height - (clip.height * (up - bottom)) / (top - bottom);
+      assert.ok(Math.hypot((points.x[example] as number) - x, (points.y[example] as number) - y) < 1e-2);
+    }
+    // Each pixel has the colour of the class that is predicted there.
+    const [image] = kinds(shapes, "image");
+    assert.ok(image !== undefined && image.x >= clip.x - 1e-6 && image.x + image.width <= clip.x + clip.width + 1e-6);
+    let pixels = 0;
+    for (let row = 0; row < image.rows; row += 7) {
+      for (let column = 0; column < image.columns; column += 7) {
+        const [px, py] = [
+          image.x + (image.width * (column + 0.5)) / image.columns,
+          image.y + (image.height * (row + 0.5)) / image.rows,
+        ];
+        const at: [number, number] = [
+          left + ((px - clip.x) / clip.width) * (right - left),
+          bottom + ((clip.y + clip.height - py) / clip.height) * (top - bottom),
+        ];
+        if (Math.abs(logit(2, at)) < 0.1) continue;
+        const k: number = 4 * (row * image.columns + column);
+        const red: boolean = (image.pixels[k] as number) > (image.pixels[k + 2] as number);
+        assert.equal(red, logit(2, at) > 0);
+        pixels++;
+      }
+    }
+    assert.ok(pixels > 50);
+    assert.equal(view("feature").label(scene).includes("own"), axes === "own");
   }
 });
 
@@ -221,6 +269,60 @@ test("the table begins with what is selected, then what is wrong, then the large
   assert.ok(shown.indexOf("1007") >= 0 && shown.indexOf("1031") >= 0);
 });
 
+test("of three classes each region has its colour, and the lines between them are where two are equally likely", async () => {
+  const place = (k: number): number => -2 + (4 * (k % SIDE)) / (SIDE - 1);
+  const scores = ([x, y]: [number, number]): number[] => [3 * x - y, 2 * y - x, -x - y - 0.3];
+  const ranked = (at: [number, number]): [number, number] => {
+    const all = scores(at);
+    const [first, second] = [...all].sort((a, b) => b - a) as [number, number];
+    return [all.indexOf(first), first - second];
+  };
+  const at = (k: number): [number, number] => [place(k), place(Math.floor(k / SIDE))];
+  const data = await usual((run, memory) => {
+    const shape = [FRAMES, SIDE, SIDE];
+    const plane = (what: string, value: (k: number) => number): Run["losses"] =>
+      memory.array(what, ["frame", "row", "column"], shape, (k) => value(k % (SIDE * SIDE)));
+    const boundary: Run["boundary"] = {
+      ...(run.boundary as NonNullable<Run["boundary"]>),
+      regions: plane("winner", (k) => ranked(at(k))[0]),
+      leads: plane("ahead", (k) => ranked(at(k))[1] / (1 + ranked(at(k))[1])),
+    };
+    return { boundary, task: { kind: "classes", names: ["a", "b", "c"], link: "softmax" } };
+  });
+  const scene = sceneOf(data, 1);
+  const shapes = view("boundary").layout(scene);
+  const [points] = kinds(shapes, "points") as [Points];
+  const { x, y, width, height } = points.clip as { x: number; y: number; width: number; height: number };
+  const input = (px: number, py: number): [number, number] => [
+    -2 + (4 * (px - x)) / width,
+    -2 + (4 * (y + height - py)) / height,
+  ];
+  const paths = kinds(shapes, "path").filter(({ clip }) => clip !== undefined);
+  const regions = paths.filter(({ fill }) => fill !== undefined);
+  assert.deepEqual(regions.map(({ fill }) => fill), scene.colours.classes);
+  regions.forEach(({ commands }, group) => {
+    for (let k = 0; k < (commands[0]?.length ?? 0); k += 2) {
+      const [px, py] = [commands[0]?.[k] as number, commands[0]?.[k + 1] as number];
+      if (Number.isNaN(px)) continue;
+      const all = scores(input(px, py));
+      // A cell is 0.2 wide; only in one where three meet its corners may be a little off.
+      assert.ok(Math.max(...all) - (all[group] as number) < 0.5);
+    }
+  });
+  const [edges] = paths.filter(({ stroke }) => stroke === scene.theme.text);
+  let known = 0;
+  for (const line of edges?.commands ?? []) {
+    for (let k = 0; k < line.length; k += 2) {
+      if (Number.isNaN(line[k])) continue;
+      const place = input(line[k] as number, line[k + 1] as number);
+      if (Math.hypot(place[0], place[1]) < 0.6) continue;
+      assert.ok(ranked(place)[1] < 1e-2, `${place}`);
+      known++;
+    }
+  }
+  assert.ok(known > 60);
+});
+
 test("a selection fades the others and draws its trails up to now", async () => {
   const data = await usual();
   const shapes = view("feature").layout(sceneOf(data, 2.5, { selected: new Set([3]) }));
@@ -254,6 +356,24 @@ test("a dragged tip of a tour lies under the pointer, also after it was beyond t
     from = to;
   }
   assert.equal(view("feature").drag?.(scene, [x + 3, y + 3], [x + 9, y + 9]), null);
+});
+
+test("the tip of a component is put to a place by its numbers, beside a mouse", async () => {
+  const data = await usual();
+  const scene = sceneOf(data, 1, { projection: "tour" });
+  assert.deepEqual(componentOf(scene, 1), [0, 1]);
+  const change = pointed(scene, 1, 0.3, 0.5);
+  const moved = sceneOf(data, 1, { projection: "tour", ...change });
+  const [across, up] = componentOf(moved, 1);
+  assert.ok(Math.hypot(across - 0.3, up - 0.5) < 1e-9);
+  // The tip is drawn there.
+  const [points] = kinds(view("feature").layout(moved), "points") as [Points];
+  const { x, y, width, height } = points.clip as { x: number; y: number; width: number; height: number };
+  const length = 0.3 * Math.min(width, height);
+  const tips = kinds(view("feature").layout(moved), "rects").map(({ boxes }) => [(boxes[0] as number) + 4, (boxes[1] as number) + 4]);
+  const wanted = [x + width / 2 + length * 0.3, y + height / 2 - length * 0.5] as const;
+  assert.ok(tips.some(([a, b]) => Math.hypot((a as number) - wanted[0], (b as number) - wanted[1]) < 1e-3));
+  assert.deepEqual(pointed(sceneOf(data, 1), 0, 1, 0), {});
 });
 
 /** Runs that lack something, or have it otherwise. */
@@ -308,6 +428,7 @@ const ODD: Record<string, (run: Run, memory: Memory) => Partial<Run>> = {
     boundary: {
       ...(run.boundary as NonNullable<Run["boundary"]>),
       regions: memory.bytes("winners", ["frame", "row", "column"], [FRAMES, SIDE, SIDE], (k) => (k * 13) % 100),
+      leads: memory.array("leads", ["frame", "row", "column"], [FRAMES, SIDE, SIDE], random),
     },
   }),
   "that has diverged": (run, memory) => {

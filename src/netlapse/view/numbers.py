@@ -34,6 +34,7 @@ class Scale:
 PLAIN = Scale()
 CLASS = Scale(gaps=True)
 SHARE = Scale(step=1 / 255)
+MARGIN = Scale(step=1 / 254, gaps=True)
 # 0 is one of the numbers, so that an edge stays where it is.
 LEAD = Scale(low=-1.0, step=2 / 254, gaps=True)
 

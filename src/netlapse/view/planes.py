@@ -10,13 +10,13 @@ import numpy as np
 
 from ..errors import Unsupported
 from ..measures import Classes, Quantities, plane
-from ..measures.task import predicted
+from ..measures.task import leads, predicted
 from ..replay.outputs import evenly
 from ..replay.values import slices
-from .numbers import CLASS, LEAD, Scale, single, stored
+from .numbers import CLASS, LEAD, MARGIN, Scale, single, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from jaxtyping import Float
     from numpy.typing import NDArray
@@ -44,11 +44,15 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Plane:
-    """How a layer of a run is drawn; `tour` leads through one of more than two units, `example` is one frame."""
+    """How a layer of a run is drawn; `tour` leads through one of more than two units, `example` is one frame.
+
+    `limits` are those of all runs that are compared, `own` those of this one.
+    """
 
     example: FeatureSpace
     projection: Projection
     limits: Limits
+    own: Limits
     tour: Path | None
 
 
@@ -108,7 +112,7 @@ def _planes(replays: Sequence[Replay], layer: str, inputs: Inputs) -> list[Plane
     ]
     limits = reduce(_union, [space.limits for space in spaces])
     tour = first.grand_tour(layer, also=others) if wide else None
-    return [Plane(space.at(float(space.epochs[0])), projection, limits, tour) for space in spaces]
+    return [Plane(space.at(float(space.epochs[0])), projection, limits, space.limits, tour) for space in spaces]
 
 
 def _spread(replay: Replay, most: int) -> list[float]:
@@ -144,7 +148,7 @@ def space(replay: Replay, layer: str, how: Plane, inputs: Inputs, prefix: str, n
     def arrays(found: FeatureSpace) -> dict[str, NDArray[Any]]:
         parts: dict[str, Any] = {"points": single(found.points)}
         if found.plane_logits is not None:
-            parts["regions"] = regions(found.task, found.plane_logits)
+            parts |= _said(found.task, found.plane_logits)
         if found.lines is not None:
             parts["lines"] = single(found.lines)
         if wide:
@@ -160,7 +164,7 @@ def space(replay: Replay, layer: str, how: Plane, inputs: Inputs, prefix: str, n
     if first.lines is not None and first.domain is not None:
         lattice = plane.lattice(first.domain, first.lines.shape[1] // 2, first.lines.shape[2])
         grid = numbers.still(f"{prefix}/grid", lattice, ("line", "point", "axis"))
-    return _space(layer, how.projection, x, y, given["points"], given, grid)
+    return _space(layer, how.projection, (x, y), how.own, given["points"], given, grid)
 
 
 def boundary(replay: Replay, inputs: Inputs, prefix: str, numbers: Numbers) -> Space:
@@ -178,7 +182,7 @@ def boundary(replay: Replay, inputs: Inputs, prefix: str, numbers: Numbers) -> S
         )
 
     def arrays(found: DecisionBoundary) -> dict[str, NDArray[Any]]:
-        parts: dict[str, Any] = {"regions": regions(found.task, found.plane_logits)}
+        parts = _said(found.task, found.plane_logits)
         if found.agreement is not None:
             parts["agreement"] = single(found.agreement)
         return parts
@@ -187,7 +191,7 @@ def boundary(replay: Replay, inputs: Inputs, prefix: str, numbers: Numbers) -> S
     given = numbers.moving(prefix, len(replay.epochs), compute, _AXES, _scales(first.task))
     points = numbers.still(f"{prefix}/points", single(first.points)[None], ("frame", "example", "axis"))
     x, y, _ = plane.grid(first.limits, side)
-    return _space("inputs", first.projection, x, y, points, given, None)
+    return _space("inputs", first.projection, (x, y), first.limits, points, given, None)
 
 
 def tour(replay: Replay, layer: str, path: Path, prefix: str, numbers: Numbers) -> Tour:
@@ -205,6 +209,28 @@ def tour(replay: Replay, layer: str, path: Path, prefix: str, numbers: Numbers) 
     return {"layer": layer, "scores": given["scores"], "kept": kept}
 
 
+def _said(task: Task, logits: Float[np.ndarray, "frame row column unit"]) -> dict[str, NDArray[Any]]:
+    parts = {"regions": regions(task, logits)}
+    if isinstance(task, Classes) and len(task.names) > 2:
+        with np.errstate(invalid="ignore"):
+            lead = leads(task.scores(logits)).max(axis=-1)
+            ahead = np.where(np.isinf(lead), 1, lead / (1 + lead))
+        # Only at the edges is it asked for; all of them would be half of a page.
+        parts["leads"] = stored(np.where(np.isnan(ahead) | _at_edges(parts["regions"]), ahead, 1), MARGIN)
+    return parts
+
+
+def _at_edges(winners: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether a place (frame, row, column) has another winner above, below or beside it."""
+    found = np.zeros(winners.shape, bool)
+    across, up = np.diff(winners, axis=2) != 0, np.diff(winners, axis=1) != 0
+    found[:, :, 1:] |= across
+    found[:, :, :-1] |= across
+    found[:, 1:] |= up
+    found[:, :-1] |= up
+    return found
+
+
 def regions(task: Task, logits: Float[np.ndarray, "frame row column unit"]) -> NDArray[Any]:
     """What the network says of places, as `schema.Space` has it."""
     if isinstance(task, Quantities):
@@ -212,7 +238,8 @@ def regions(task: Task, logits: Float[np.ndarray, "frame row column unit"]) -> N
     scores = task.scores(logits) if isinstance(task, Classes) else logits
     if scores.shape[-1] != 2:
         winner = predicted(scores)
-        return np.where(winner < 0, 255, winner).astype(np.uint8 if scores.shape[-1] < 256 else np.int32)
+        dtype = np.uint8 if scores.shape[-1] < 256 else np.uint16
+        return np.where(winner < 0, np.iinfo(dtype).max, winner).astype(dtype)
     with np.errstate(invalid="ignore", over="ignore"):
         lead = scores[..., 1] - scores[..., 0]
         return stored(np.where(np.isinf(lead), np.sign(lead), lead / (1 + np.abs(lead))), LEAD)
@@ -221,6 +248,7 @@ def regions(task: Task, logits: Float[np.ndarray, "frame row column unit"]) -> N
 _AXES: dict[str, Sequence[str]] = {
     "points": ("example", "axis"),
     "regions": ("row", "column"),
+    "leads": ("row", "column"),
     "lines": ("line", "point", "axis"),
     "kept": (),
     "agreement": (),
@@ -230,7 +258,7 @@ _AXES: dict[str, Sequence[str]] = {
 def _scales(task: Task) -> dict[str, Scale]:
     if isinstance(task, Quantities):
         return {}
-    return {"regions": LEAD if isinstance(task, Classes) and len(task.names) == 2 else CLASS}
+    return {"regions": LEAD if isinstance(task, Classes) and len(task.names) == 2 else CLASS, "leads": MARGIN}
 
 
 def _in_blocks(
@@ -251,8 +279,8 @@ def _in_blocks(
 def _space(
     layer: str,
     projection: Projection,
-    x: NDArray[Any],
-    y: NDArray[Any],
+    crossings: tuple[NDArray[Any], NDArray[Any]],
+    own: Limits,
     points: Array,
     given: Mapping[str, Array],
     grid: Array | None,
@@ -260,10 +288,13 @@ def _space(
     return {
         "layer": layer,
         "projection": projection.method,
-        "x": _rounded(x),
-        "y": _rounded(y),
+        "x": _rounded(crossings[0]),
+        "y": _rounded(crossings[1]),
+        "own_x": _rounded(own[0]),
+        "own_y": _rounded(own[1]),
         "points": points,
         "regions": given.get("regions"),
+        "leads": given.get("leads"),
         "lines": given.get("lines"),
         "grid": grid,
         "kept": given.get("kept"),
@@ -271,5 +302,5 @@ def _space(
     }
 
 
-def _rounded(values: NDArray[Any]) -> list[float]:
+def _rounded(values: Iterable[float]) -> list[float]:
     return [float(f"{value:.7g}") for value in values]

@@ -50,20 +50,26 @@ class Curve(TypedDict):
 class Space(TypedDict):
     """A plane that examples lie in: two units of a layer, a projection of a wider one, or the plane of the inputs.
 
-    `points` are (frame, example, 2); of inputs there is one frame for all. `regions` (frame, row, column) are what the
-    rest of the network says of places, rows from the bottom: of two classes l / (1 + |l|) of the second's logit lead
-    l, of more the number of the class that wins, of quantities the first. Several labels are shown as two classes of
-    the first. `lines` (frame, line, point, 2) are a grid of the inputs' plane as the layer warps it, `grid` (line,
-    point, 2) the same as it lies in that plane. `kept` (frame,) is the share of the variance that is drawn,
-    `agreement` (frame,) that of examples that are predicted as the place at which they are drawn.
+    `x` and `y` are the columns and rows of the regions, over all that the runs compared have; within their ends,
+    what this run has alone lies between the two ends `own_x` and `own_y`. `points` are (frame, example, 2); of
+    inputs there is one frame for all. `regions` (frame, row, column) are what the rest of the network says of
+    places, rows from the bottom: of two classes l / (1 + |l|) of the second's logit lead l, of more the number of
+    the class that wins, of quantities the first. `leads`, of more than two classes, say by which logit lead l it
+    wins over the next, as l / (1 + l), at places beside those of another; elsewhere 1. Several labels are shown as
+    two classes of the first. `lines` (frame, line, point, 2) are a grid of the inputs' plane as the layer warps it,
+    `grid` (line, point, 2) the same as it lies in that plane. `kept` (frame,) is the share of the variance that is
+    drawn, `agreement` (frame,) that of examples that are predicted as the place at which they are drawn.
     """
 
     layer: str
     projection: str
     x: list[float]
     y: list[float]
+    own_x: list[float]
+    own_y: list[float]
     points: Array
     regions: Array | None
+    leads: Array | None
     lines: Array | None
     grid: Array | None
     kept: Array | None

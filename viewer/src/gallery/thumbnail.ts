@@ -1,7 +1,7 @@
 import { coloursOf } from "../draw/palette";
 import type { Shape } from "../draw/shapes";
 import type { Theme } from "../draw/theme";
-import { classRegions } from "../views/plane";
+import { manyRegions, twoRegions } from "../views/plane";
 
 /** A run's picture as the server gives it: see src/netlapse/view/thumbnail.py. */
 export interface Thumbnail {
@@ -32,10 +32,11 @@ function plane(given: NonNullable<Thumbnail["regions"]>, width: number, height: 
     return value === GAP ? Number.NaN : two ? (value - MIDDLE) / MIDDLE : value;
   });
   const area = { x: 0, y: 0, width, height };
-  const [picture, edge] = classRegions({ values, columns: side, rows: side, two }, area, area, palette, theme);
+  const draw = two ? twoRegions : manyRegions;
   return [
-    picture,
-    { ...edge, width: two ? 1.6 : 1 },
+    ...draw({ values, leads: null, columns: side, rows: side }, area, area, palette, theme).map((shape): Shape =>
+      shape.kind === "path" && shape.width !== undefined ? { ...shape, width: two ? 1.6 : 1 } : shape,
+    ),
     {
       kind: "points",
       x: Float32Array.from(points, ([x]) => x * width),

@@ -1,4 +1,4 @@
-import { contours } from "d3-contour";
+import { type ContourMultiPolygon, contours } from "d3-contour";
 
 /**
  * Where values (row, column) cross a level, between the samples: polylines of (column, row), NaN between them.
@@ -9,6 +9,11 @@ export function contour(values: Float32Array, columns: number, rows: number, lev
   const shape = contours()
     .size([columns, rows])
     .contour(values as unknown as number[], level);
+  return inside(shape, values, columns, rows);
+}
+
+/** The parts of a contour that do not run around the border of the grid. */
+function inside(shape: ContourMultiPolygon, values: Float32Array, columns: number, rows: number): Float32Array {
   const found: number[] = [];
   for (const rings of shape.coordinates) {
     for (const ring of rings) {
@@ -24,37 +29,45 @@ export function contour(values: Float32Array, columns: number, rows: number, lev
   return Float32Array.from(found);
 }
 
-/**
- * Where one class by number (row, column) borders on another: pieces of lines through the middles between samples.
- */
-export function borders(classes: Float32Array, columns: number, rows: number): Float32Array {
-  const found: number[] = [];
-  for (let row = 0; row + 1 < rows; row++) {
-    for (let column = 0; column + 1 < columns; column++) {
-      const at = row * columns + column;
-      const [a, b] = [classes[at] as number, classes[at + 1] as number];
-      const [c, d] = [classes[at + columns] as number, classes[at + columns + 1] as number];
-      if (a === b && c === d && a === c) continue;
-      if (Number.isNaN(a + b + c + d)) continue;
-      const start = found.length;
-      if (a !== b) found.push(column + 0.5, row);
-      if (b !== d) found.push(column + 1, row + 0.5);
-      if (c !== d) found.push(column + 0.5, row + 1);
-      if (a !== c) found.push(column, row + 0.5);
-      if (found.length - start > 4) {
-        // Three or four classes meet in the middle.
-        for (const [x, y] of pairs(found.splice(start)))
-          found.push(x, y, column + 0.5, row + 0.5, Number.NaN, Number.NaN);
-      } else {
-        found.push(Number.NaN, Number.NaN);
-      }
-    }
-  }
-  return Float32Array.from(found);
+/** A part of a grid: rings of (column, row) around it, and polylines where it ends within the grid; NaN between them. */
+export interface Outline {
+  rings: Float32Array;
+  edge: Float32Array;
 }
 
-function pairs(line: number[]): [number, number][] {
-  return Array.from({ length: line.length / 2 }, (_, k) => [line[2 * k] as number, line[2 * k + 1] as number]);
+/**
+ * Where each group of classes lies, of the classes by number (row, column) that win there; null where one wins nowhere.
+ *
+ * Between two samples the edge is where their `leads`, by which each winner is ahead of the next, say that both are
+ * equal: exact where scores are linear and the next is the other's winner. Without leads it is half-way.
+ */
+export function outlines(
+  groups: Float32Array,
+  leads: Float32Array | null,
+  count: number,
+  columns: number,
+  rows: number,
+): (Outline | null)[] {
+  const present = new Set(groups);
+  return Array.from({ length: count }, (_, group) => {
+    if (!present.has(group)) return null;
+    const ahead = groups.map((winner, k) => {
+      const lead = Math.max(leads?.[k] ?? 1, 1e-6);
+      return winner === group ? lead : Number.isNaN(winner) ? winner : -lead;
+    });
+    const found = contours().size([columns, rows]).contour(ahead as unknown as number[], 0);
+    const rings: number[] = [];
+    for (const ring of found.coordinates.flat() as [number, number][][]) {
+      // d3 closes its rings half a cell outside.
+      for (const [x, y] of ring) rings.push(within(x - 0.5, columns), within(y - 0.5, rows));
+      rings.push(Number.NaN, Number.NaN);
+    }
+    return { rings: Float32Array.from(rings), edge: inside(found, ahead, columns, rows) };
+  });
+}
+
+function within(place: number, samples: number): number {
+  return Math.min(Math.max(place, 0), samples - 1);
 }
 
 function isInside(x: number, y: number, values: Float32Array, columns: number, rows: number): boolean {

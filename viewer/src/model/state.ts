@@ -12,6 +12,8 @@ export interface State {
   projection: "auto" | "tour";
   /** Two orthonormal axes (2, component) that a tour is looked at along; null for its first two components. */
   tour: number[][] | null;
+  /** Whether runs share the axes of a feature space, or each has those of its own range. */
+  axes: "same" | "own";
   /** A kind of `Distribution`. */
   distribution: string;
   /** A unit of the diagram, by column and place in the column's `units`. */
@@ -19,6 +21,8 @@ export interface State {
   /** Places of examples. */
   selected: ReadonlySet<number>;
   hovered: number | null;
+  /** Whether a finger draws a box as a mouse does, instead of scrolling the page. */
+  brush: boolean;
   theme: "light" | "dark";
   split: "train";
 }
@@ -32,10 +36,12 @@ export const INITIAL: State = {
   layer: null,
   projection: "auto",
   tour: null,
+  axes: "same",
   distribution: "weights",
   unit: null,
   selected: new Set(),
   hovered: null,
+  brush: false,
   theme: "light",
   split: "train",
 };

@@ -14,6 +14,8 @@ export function readFragment(fragment: string, clock: RunData): Partial<State> {
   const { spaces, tours, distributions } = clock.run;
   if ([...spaces, ...tours].some((space) => space.layer === layer)) change.layer = layer;
   if (given.get("projection") === "tour" && tours.length > 0) change.projection = "tour";
+  const axes = given.get("axes");
+  if (axes === "same" || axes === "own") change.axes = axes;
   const distribution = given.get("distribution");
   if (distribution !== null && distributions.some(({ kind }) => kind === distribution)) {
     change.distribution = distribution;
@@ -33,6 +35,7 @@ export function writeFragment(state: State, clock: RunData, preferred: State["th
   shown.set("epoch", String(clock.epochs[Math.round(state.t)] ?? 0));
   if (state.layer !== null) shown.set("layer", state.layer);
   if (state.projection !== "auto") shown.set("projection", state.projection);
+  if (state.axes !== "same") shown.set("axes", state.axes);
   if (state.distribution !== "weights") shown.set("distribution", state.distribution);
   if (state.sync !== "epoch") shown.set("sync", state.sync);
   if (state.theme !== preferred) shown.set("theme", state.theme);

@@ -8,6 +8,7 @@ const KEYS: [string, string][] = [
   ["< >", "slower or faster"],
   ["[ ]", "in a view: the example before or after"],
   ["Enter", "in a view: select that example"],
+  ["Tab, ← →", "of a tour: to its sliders, which turn it by hand"],
   ["Esc", "nothing selected"],
   ["?", "this help"],
 ];
@@ -16,6 +17,8 @@ const POINTER: [string, string][] = [
   ["Hover", "what is under the pointer, with its numbers"],
   ["Click", "select an example: all views show it, and its trail"],
   ["Drag", "select all examples in a box; with Shift, add to those selected"],
+  ["Tap", "say what is there; a second tap selects that example"],
+  ["Drag selects", "on a touch screen: one finger draws the box, two still move the page"],
   ["Click on a mark", "jump to a milestone or plateau"],
   ["⋯", "a view as a table, picture, film or CSV"],
 ];

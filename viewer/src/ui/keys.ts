@@ -5,8 +5,8 @@ import type { Player } from "./player";
 export function press(event: KeyboardEvent, session: Session, player: Player, help: HTMLDialogElement): boolean {
   if (event.ctrlKey || event.metaKey || event.altKey || help.open) return false;
   const target = event.composedPath()[0] as HTMLElement;
-  // A list chooses with the arrows, a button is pressed with Space.
-  if (target.matches("select, textarea, input:not([type=range])")) return false;
+  // A list chooses with the arrows, a slider other than that of time moves, a button is pressed with Space.
+  if (target.matches("select, textarea, input:not(.time)")) return false;
   if (event.key === " " && target.matches("button, a")) return false;
   // A table is scrolled with the keys of time.
   if (target.matches(".table") && event.key !== "Escape" && event.key !== "?") return false;

@@ -6,8 +6,8 @@ import type { Scene, View } from "../views/view";
 import { h } from "./dom";
 import type { Tooltip } from "./tooltip";
 
-/** How near the pointer must be to a point, in CSS pixels. */
-const REACH = 6;
+/** How near the pointer must be to a point, in CSS pixels, and a finger, under which nothing is seen. */
+const [REACH, FINGER] = [6, 16];
 /** A press that moves less is a click. */
 const STILL = 4;
 
@@ -15,7 +15,8 @@ interface Gesture {
   from: [number, number];
   to: [number, number];
   kind: "click" | "brush" | "drag";
-  /** What was selected before, if the brush adds to it. */
+  /** What was selected before; the brush adds to it if it is `kept`. */
+  before: ReadonlySet<number>;
   kept: ReadonlySet<number>;
 }
 
@@ -92,24 +93,38 @@ export class Pane {
     canvas.addEventListener("pointerdown", (event) => this.press(event));
     canvas.addEventListener("pointermove", (event) => (this.gesture === null ? this.hover(event) : this.pull(event)));
     canvas.addEventListener("pointerup", (event) => this.release(event));
-    canvas.addEventListener("pointercancel", () => (this.gesture = null));
-    canvas.addEventListener("pointerleave", () => this.leave());
+    canvas.addEventListener("pointercancel", () => this.cancel());
+    // A finger leaves with every tap; what it has pointed at stays.
+    canvas.addEventListener("pointerleave", (event) => event.pointerType !== "touch" && this.leave());
     canvas.addEventListener("blur", () => this.leave());
     canvas.addEventListener("keydown", (event) => this.key(event));
   }
 
   private press(event: PointerEvent): void {
+    // Two fingers are the page's.
+    if (!event.isPrimary) return this.cancel();
     if (event.button !== 0) return;
     const at: [number, number] = [event.offsetX, event.offsetY];
-    const kept = event.shiftKey ? this.session.state.value.selected : new Set<number>();
-    this.gesture = { from: at, to: at, kind: "click", kept };
-    // A finger that moves scrolls the page.
-    if (event.pointerType !== "touch") this.canvas.setPointerCapture(event.pointerId);
+    const before = this.session.state.value.selected;
+    this.gesture = { from: at, to: at, kind: "click", before, kept: event.shiftKey ? before : new Set() };
+    if (!this.scrolls(event)) this.canvas.setPointerCapture(event.pointerId);
+  }
+
+  /** Whether the pointer is a finger that scrolls the page when it moves. */
+  private scrolls({ pointerType }: PointerEvent): boolean {
+    return pointerType === "touch" && !this.session.state.value.brush;
+  }
+
+  private cancel(): void {
+    const { gesture } = this;
+    this.gesture = null;
+    if (gesture?.kind === "brush") this.session.state.update({ selected: gesture.before });
+    this.leave();
   }
 
   private pull(event: PointerEvent): void {
     const { gesture, scene } = this;
-    if (gesture === null || event.pointerType === "touch" || !this.available) return;
+    if (gesture === null || !event.isPrimary || this.scrolls(event) || !this.available) return;
     gesture.to = [event.offsetX, event.offsetY];
     const [[x0, y0], [x1, y1]] = [gesture.from, gesture.to];
     if (gesture.kind === "click" && Math.hypot(x1 - x0, y1 - y0) < STILL) return;
@@ -133,6 +148,7 @@ export class Pane {
 
   private release(event: PointerEvent): void {
     const { gesture } = this;
+    if (!event.isPrimary) return;
     this.gesture = null;
     if (gesture === null || !this.available) return;
     if (gesture.kind === "click") this.click(event);
@@ -143,7 +159,12 @@ export class Pane {
     const { state } = this.session;
     const change = this.view.click?.(this.scene, event.offsetX, event.offsetY) ?? null;
     if (change !== null) return state.update(change);
-    const place = this.painter.pick(event.offsetX, event.offsetY, REACH);
+    const place = this.pick(event);
+    // The first tap says what is there, as a mouse does that points at it; the next selects it.
+    const touch = event.pointerType === "touch";
+    // The browser gives the focus later, and the view that loses it would take back what is said.
+    if (touch) this.canvas.focus({ preventScroll: true });
+    if (touch && place !== null && place !== state.value.hovered) return this.hover(event);
     if (place === null) state.update({ selected: new Set() });
     else if (event.shiftKey || state.value.selected.has(place)) {
       state.update({ selected: toggled(state.value.selected, place) });
@@ -154,11 +175,15 @@ export class Pane {
   private hover(event: PointerEvent): void {
     if (!this.available) return;
     const { scene } = this;
-    const place = this.painter.pick(event.offsetX, event.offsetY, REACH);
+    const place = this.pick(event);
     this.session.state.update({ hovered: place });
     const lines = place === null ? this.textAt(scene, event) : this.linesOf(place);
     if (lines.length === 0) this.tooltip.hide();
     else this.tooltip.show(lines, event.clientX, event.clientY);
+  }
+
+  private pick({ offsetX, offsetY, pointerType }: PointerEvent): number | null {
+    return this.painter.pick(offsetX, offsetY, pointerType === "touch" ? FINGER : REACH);
   }
 
   private textAt(scene: Scene, event: PointerEvent): string[] {

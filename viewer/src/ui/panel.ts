@@ -4,6 +4,7 @@ import { h, icon, ICONS } from "./dom";
 import { saveCsv, savePng } from "./export";
 import { saveFilm } from "./film";
 import { Pane } from "./pane";
+import { planeControls } from "./planecontrols";
 import type { Tooltip } from "./tooltip";
 
 /** So many rows of a table are shown; the CSV has all. */
@@ -36,11 +37,13 @@ export class Panel {
       icon(ICONS.more),
     );
     this.menu = h("div", { class: "menu", hidden: true }, ...this.entries());
+    const touch = view.brush === undefined ? null : this.touch();
     const title = h("h2", { id: `view-${view.id}` }, view.title);
     this.element = h(
       "section",
       { class: "view", "data-view": view.id, "aria-labelledby": `view-${view.id}` },
-      h("header", {}, title, this.more, this.menu),
+      h("header", {}, title, touch, this.more, this.menu),
+      view.id === "feature" ? planeControls(session) : null,
       h("div", { class: "panes" }, ...this.panes.map((pane) => pane.element)),
       this.tables,
     );
@@ -61,6 +64,16 @@ export class Panel {
   describe(): void {
     for (const pane of this.panes) pane.describe();
     if (!this.tables.hidden) this.fillTables();
+  }
+
+  /** Where there may be fingers: whether they scroll the page or draw a box, in all views. */
+  private touch(): HTMLElement {
+    const { state } = this.session;
+    const button = h("button", { class: "touch", onclick: () => state.update({ brush: !state.value.brush }) }, "Drag selects");
+    const show = (): void => button.setAttribute("aria-pressed", String(state.value.brush));
+    state.subscribe(show);
+    show();
+    return button;
   }
 
   private entries(): HTMLElement[] {

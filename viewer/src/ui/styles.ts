@@ -54,12 +54,22 @@ select {
   background: var(--surface); border: 1px solid var(--axis); border-radius: 8px; box-shadow: 0 8px 24px #0003;
 }
 .menu button { justify-content: flex-start; }
+.controls { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 16px; font-size: 13px; margin-bottom: 4px; }
+.controls input { accent-color: var(--accent); margin: 0; }
+.controls:not(:has(> :not([hidden]))) { display: none; }
+.controls label { min-height: 24px; }
+.tips { display: flex; flex-wrap: wrap; gap: 4px 12px; }
+.tips input { width: 76px; }
+.tips select { height: 28px; }
 .panes { flex: 1; display: grid; gap: 8px 18px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 220px), 1fr)); }
 .pane { margin: 0; min-width: 0; display: flex; flex-direction: column; }
 .stage { flex: 1; position: relative; min-width: 0; }
 .pane figcaption { font-size: 13px; color: var(--muted); overflow-wrap: anywhere; min-height: 19px; }
 .pane figcaption b { color: var(--text); font-weight: 600; }
-canvas { position: absolute; inset: 0; width: 100%; height: 100%; touch-action: pan-y; }
+canvas { position: absolute; inset: 0; width: 100%; height: 100%; touch-action: manipulation; }
+.view:has(.touch[aria-pressed="true"]) canvas { touch-action: pinch-zoom; }
+.touch { display: none; margin-left: auto; font-size: 13px; border-color: var(--axis); }
+@media (any-pointer: coarse) { .touch { display: inline-flex; } }
 .table { max-height: 320px; overflow: auto; margin-top: 8px; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; width: 100%; }
 caption { text-align: left; color: var(--muted); padding: 4px 0; }

@@ -10,6 +10,8 @@ export class Tooltip {
     const [title, ...rest] = lines;
     element.replaceChildren(h("strong", {}, title ?? ""), ...rest.map((line) => h("div", {}, line)));
     element.hidden = false;
+    // It does not move with what it is about.
+    addEventListener("scroll", this.hide, { once: true, passive: true, capture: true });
     const { width, height } = element.getBoundingClientRect();
     const room = document.documentElement.clientWidth - width - 8;
     const below = y + 18 + height < innerHeight;
@@ -17,7 +19,7 @@ export class Tooltip {
     element.style.top = `${below ? y + 18 : Math.max(8, y - height - 12)}px`;
   }
 
-  hide(): void {
+  readonly hide = (): void => {
     this.element.hidden = true;
-  }
+  };
 }

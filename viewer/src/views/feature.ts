@@ -1,12 +1,13 @@
 import type { Space, Tour } from "../data/schema";
 import { type Plot, SMALL, axes, fitted, grid, note, numbers, plot } from "../draw/axes";
 import type { Shape } from "../draw/shapes";
+import type { Ends } from "../math/scale";
 import { number } from "../model/selection";
 import type { RunData } from "../model/run";
 import { dots, trails, within } from "./dots";
 import { classNames } from "./groups";
 import { once } from "./once";
-import { diverged, limits, onScreen, regions } from "./plane";
+import { diverged, limits, onScreen, ownLimits, regions } from "./plane";
 import { placedTable } from "./rows";
 import { dragged, handles, tourLimits, tourOf, touredPoints } from "./tour";
 import type { Scene, View } from "./view";
@@ -60,7 +61,8 @@ export const feature: View = {
     if (drawn === null) return "Feature space: loading";
     const facts = honesty(scene, drawn);
     const layer = (drawn.space ?? drawn.tour)?.layer ?? "";
-    return `Feature space of layer ${layer}, ${moment(scene)}: ${mistakes(scene)}${facts === "" ? "" : `; ${facts}`}.`;
+    const own = scene.state.axes === "own" && scene.others.length > 1 ? ", on axes of its own" : "";
+    return `Feature space of layer ${layer}${own}, ${moment(scene)}: ${mistakes(scene)}${facts === "" ? "" : `; ${facts}`}.`;
   },
 
   table(scene) {
@@ -103,13 +105,18 @@ function geometry(scene: Scene): Drawn | null {
   const layer = (space ?? tour)?.layer ?? "";
   const name = /^[\d.]+$/.test(layer) ? `layer ${layer}` : layer;
   const names = space === null ? ["", ""] : axisNames(space).map((axis) => `${name}, ${axis}`);
-  const others = scene.others.map((data) => data.run.spaces.find((other) => other.layer === space?.layer));
-  const domain = tour === null ? limits(others.filter((other) => other !== undefined)) : tourLimits(scene, tour);
+  const domain = tour === null ? (space === null ? null : spaceLimits(scene, space)) : tourLimits(scene, tour);
   if (domain === null) return null;
   const foot = honesty(scene, { space, tour }) === "" ? 0 : 17;
   const area = { x: 0, y: 0, width: scene.width, height: scene.height - foot - 4 };
   const made = plot(area, numbers(domain.x, names[0] ?? ""), numbers(domain.y, names[1] ?? ""), TOP);
   return { plot: made, ...onScreen(points, made.x.scale, made.y.scale), space, tour, points };
+}
+
+function spaceLimits({ others, state }: Scene, space: Space): { x: Ends; y: Ends } {
+  if (state.axes === "own") return ownLimits(space);
+  const same = others.map(({ run }) => run.spaces.find((other) => other.layer === space.layer));
+  return limits(same.filter((other) => other !== undefined));
 }
 
 function warpedGrid({ data, t, theme }: Scene, space: Space, { box, x, y }: Plot): Shape[] {

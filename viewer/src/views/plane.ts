@@ -1,16 +1,27 @@
 import type { Space } from "../data/schema";
 import { channels } from "../draw/palette";
 import { pixels, sequential } from "../draw/ramp";
-import type { Box, Path, Picture, Shape } from "../draw/shapes";
-import { borders, contour } from "../math/contour";
+import type { Box, Path, Shape } from "../draw/shapes";
+import { contour, outlines } from "../math/contour";
+import type { Theme } from "../draw/theme";
 import { type Ends, type Scale, union } from "../math/scale";
 import { classNames, groupsOf } from "./groups";
 import { ends } from "./once";
 import type { Scene } from "./view";
 
+/** Pixels of a picture of regions are so many CSS pixels wide; with 2, one takes twice the time. */
+const PIXEL = 3;
+/** Widths of the lines between two classes, and between several. */
+const [EDGE, EDGE_OF_MANY] = [2, 1.5];
+
 /** Where the plane of a space ends, of all runs that show it. */
 export function limits(spaces: Space[]): { x: Ends; y: Ends } {
   return { x: union(spaces.map(({ x }) => endsOf(x))), y: union(spaces.map(({ y }) => endsOf(y))) };
+}
+
+/** Where the plane of a space ends that is of one run alone. */
+export function ownLimits(space: Space): { x: Ends; y: Ends } {
+  return { x: endsOf(space.own_x), y: endsOf(space.own_y) };
 }
 
 /** The regions of a space as a translucent picture, with their edges. */
@@ -25,37 +36,106 @@ export function regions(scene: Scene, space: Space, x: Scale, y: Scale, clip: Bo
   if (classes === 0) {
     const [low, high] = ends(data, space.regions) ?? [0, 1];
     const share = (value: number): number => (value - low) / (high - low || 1);
-    const shown = pixels(values, columns, rows, share, sequential(), 1.4 * theme.regions);
-    return [{ kind: "image", ...area, columns, rows, smooth: true, pixels: shown }];
+    const fine = between(values, columns, rows, area, clip);
+    const shown = pixels(fine.values, fine.columns, fine.rows, share, sequential(), 1.4 * theme.regions);
+    return [{ kind: "image", ...fine.box, columns: fine.columns, rows: fine.rows, smooth: true, pixels: shown }];
   }
-  const two = classes === 2;
-  const colours = (two ? [0, 1] : groups.ofClass).map((k) => groups.colours[k] ?? theme.muted);
-  const [picture, edge] = classRegions({ values, columns, rows, two }, area, clip, colours, theme);
-  return [picture, { ...edge, ...(two ? { width: 2 } : { width: 1, alpha: 0.7 }) }];
+  // Like the classes that win, those of a recorded frame.
+  const said = { values, leads: data.at(space.leads, Math.round(scene.t)), columns, rows };
+  if (classes === 2) return twoRegions(said, area, clip, groups.colours, theme);
+  const grouped = { ...said, values: values.map((winner) => groups.ofClass[winner] ?? winner) };
+  return manyRegions(grouped, area, clip, groups.colours, theme);
 }
 
-/** What is said of places (row, column): with `two` classes l / (1 + |l|) of a lead, else the class that wins. */
+/** What is said of places (row, column): with two classes l / (1 + |l|) of a lead, else the winner and its lead. */
 interface Said {
   values: Float32Array;
+  leads: Float32Array | null;
   columns: number;
   rows: number;
-  two: boolean;
 }
 
-/** The regions of classes in an area, as a translucent picture and the line between them. */
-export function classRegions(
-  { values, columns, rows, two }: Said,
+/** The regions of two classes in an area, as a translucent picture that is pale near the line between them. */
+export function twoRegions(
+  { values, columns, rows }: Said,
   area: Box,
   clip: Box,
   colours: string[],
-  theme: Scene["theme"],
-): [Picture, Path] {
-  const shown = painted(values, columns, rows, colours.map(channels), 255 * theme.regions, two);
-  const found = two ? contour(logits(values), columns, rows, 0) : borders(values, columns, rows);
+  theme: Theme,
+): [Shape, Path] {
+  const known = logits(values);
+  const { box, ...fine } = between(known, columns, rows, area, clip);
+  const shown = painted(fine.values, fine.columns, fine.rows, colours.map(channels), 255 * theme.regions);
+  const edge = placed(contour(known, columns, rows, 0), columns, rows, area);
   return [
-    { kind: "image", ...area, columns, rows, smooth: true, pixels: shown },
-    { kind: "path", commands: [placed(found, columns, rows, area)], stroke: theme.text, clip },
+    { kind: "image", ...box, columns: fine.columns, rows: fine.rows, smooth: true, pixels: shown },
+    { kind: "path", commands: [edge], stroke: theme.text, width: EDGE, clip },
   ];
+}
+
+/** The regions of groups of classes in an area, and the lines between them. */
+export function manyRegions(
+  { values, leads, columns, rows }: Said,
+  area: Box,
+  clip: Box,
+  colours: string[],
+  theme: Theme,
+): Shape[] {
+  const found = outlines(values, leads && logits(leads), colours.length, columns, rows);
+  const regions = found.flatMap((outline, k): Shape[] => {
+    if (outline === null) return [];
+    const commands = [placed(outline.rings, columns, rows, area)];
+    return [{ kind: "path", commands, fill: colours[k] as string, alpha: theme.regions, closed: true, clip }];
+  });
+  const edges = found.flatMap((outline) => (outline === null ? [] : [placed(outline.edge, columns, rows, area)]));
+  return [...regions, { kind: "path", commands: edges, stroke: theme.text, width: EDGE_OF_MANY, clip }];
+}
+
+/** A picture's values (row, column), rows from the bottom, each that of the middle of its pixel. */
+interface Fine {
+  values: Float32Array;
+  columns: number;
+  rows: number;
+  box: Box;
+}
+
+/**
+ * Values between the samples of a grid, bilinear, in the part of its area that is in the clip.
+ *
+ * Few samples are a sharp picture too, however near it is looked at.
+ */
+export function between(values: Float32Array, columns: number, rows: number, area: Box, clip: Box): Fine {
+  const box = common(area, clip);
+  const [wide, high] = [Math.max(1, Math.ceil(box.width / PIXEL)), Math.max(1, Math.ceil(box.height / PIXEL))];
+  const across = places(wide, (box.x - area.x) / area.width, box.width / area.width, columns);
+  const up = places(high, (area.y + area.height - box.y - box.height) / area.height, box.height / area.height, rows);
+  const found = new Float32Array(wide * high);
+  for (let row = 0, k = 0; row < high; row++) {
+    const place = up[row] as number;
+    const below = Math.min(Math.floor(place), rows - 2);
+    for (let column = 0; column < wide; column++, k++) {
+      const left = Math.min(Math.floor(across[column] as number), columns - 2);
+      const [s, t] = [(across[column] as number) - left, place - below];
+      const at = below * columns + left;
+      const low = (1 - s) * (values[at] as number) + s * (values[at + 1] as number);
+      const top = (1 - s) * (values[at + columns] as number) + s * (values[at + columns + 1] as number);
+      const value = (1 - t) * low + t * top;
+      // Beside what is not known, each sample is said of its surroundings.
+      found[k] = Number.isNaN(value) ? (values[at + (t > 0.5 ? columns : 0) + (s > 0.5 ? 1 : 0)] as number) : value;
+    }
+  }
+  return { values: found, columns: wide, rows: high, box };
+}
+
+/** Where the middles of so many pixels lie among samples, from a share of their extent on and along another. */
+function places(count: number, from: number, along: number, samples: number): Float32Array {
+  return Float32Array.from({ length: count }, (_, k) => (from + (along * (k + 0.5)) / count) * (samples - 1));
+}
+
+function common(a: Box, b: Box): Box {
+  const [x, y] = [Math.max(a.x, b.x), Math.max(a.y, b.y)];
+  const [right, bottom] = [Math.min(a.x + a.width, b.x + b.width), Math.min(a.y + a.height, b.y + b.height)];
+  return { x, y, width: Math.max(right - x, 0), height: Math.max(bottom - y, 0) };
 }
 
 /** Polylines of (column, row) of a grid, rows from the bottom, in the pixels of the area that it fills. */
@@ -97,25 +177,25 @@ function logits(values: Float32Array): Float32Array {
   return values.map((value) => value / Math.max(1 - Math.abs(value), 1e-3));
 }
 
-/** Pixels from the top, of values (row, column) from the bottom. Of two classes, places with a small lead are pale. */
+/** Pixels from the top, of logit leads (row, column) of the second class from the bottom; small ones are pale. */
 function painted(
   values: Float32Array,
   columns: number,
   rows: number,
   colours: number[][],
   opacity: number,
-  two: boolean,
 ): Uint8ClampedArray {
   const result = new Uint8ClampedArray(4 * columns * rows);
   for (let row = 0, at = 0; row < rows; row++) {
     for (let column = 0, from = (rows - 1 - row) * columns; column < columns; column++, from++, at += 4) {
       const value = values[from] as number;
-      const colour = colours[two ? Number(value > 0) : value];
-      if (colour === undefined || Number.isNaN(value)) continue;
+      if (Number.isNaN(value)) continue;
+      const colour = colours[Number(value > 0)] as number[];
+      const lead = Math.abs(value);
       result[at] = colour[0] as number;
       result[at + 1] = colour[1] as number;
       result[at + 2] = colour[2] as number;
-      result[at + 3] = two ? opacity * (0.3 + 0.9 * Math.abs(value)) : opacity;
+      result[at + 3] = opacity * (0.3 + (0.9 * lead) / (1 + lead));
     }
   }
   return result;

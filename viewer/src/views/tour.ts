@@ -12,7 +12,7 @@ import type { Scene } from "./view";
 const HANDLE = 0.3;
 const REACH = 14;
 /** More handles would hide each other. */
-const HANDLES = 8;
+export const HANDLES = 8;
 
 export function tourOf({ data, state }: Scene): Tour | null {
   const { tours, spaces } = data.run;
@@ -36,9 +36,9 @@ export function touredPoints(scene: Scene, tour: Tour): Float32Array | null {
 }
 
 /** A plane that nearly all examples lie in at nearly all frames, whichever side they are looked at from. */
-export function tourLimits({ others }: Scene, tour: Tour): { x: Ends; y: Ends } | null {
+export function tourLimits({ data: own, others, state }: Scene, tour: Tour): { x: Ends; y: Ends } | null {
   let reach = 0;
-  for (const data of others) {
+  for (const data of state.axes === "own" ? [own] : others) {
     const same = data.run.tours.find((other) => other.layer === tour.layer);
     if (same === undefined) continue;
     const found = once(data, `reach ${same.scores.name}`, () => reachOf(data, same));
@@ -63,6 +63,19 @@ function reachOf(data: RunData, { scores }: Tour): number | null {
     reach = Math.max(reach, lengths.sort()[Math.floor(0.995 * (lengths.length - 1))] as number);
   }
   return reach || 1;
+}
+
+/** Where the tip of a component lies, in parts of the longest handle. */
+export function componentOf(scene: Scene, component: number): [across: number, up: number] {
+  const tour = tourOf(scene);
+  const [u, v] = tour === null ? [[], []] : (axesOf(scene, tour) as [number[], number[]]);
+  return [u[component] ?? 0, v[component] ?? 0];
+}
+
+/** The axes after the tip of a component has been put to a place. */
+export function pointed(scene: Scene, component: number, across: number, up: number): Partial<State> {
+  const tour = tourOf(scene);
+  return tour === null ? {} : { tour: drag(axesOf(scene, tour), component, across, up) };
 }
 
 /** The axes after the handle at `from` has been pulled to a place; null if there is none. */
