@@ -18,6 +18,7 @@ pytest.importorskip("pyarrow")
 import netlapse  # noqa: E402
 from netlapse.datasets import parabolas  # noqa: E402
 from netlapse.errors import BadQuery, StudyError, UnknownName, Unsupported  # noqa: E402
+from netlapse.study.fast import Fast  # noqa: E402
 from netlapse.study.pieces import GROUP, divide  # noqa: E402
 from netlapse.study.rows import _milestones  # noqa: E402
 from netlapse.study.train_last import orders  # noqa: E402
@@ -60,6 +61,15 @@ def network(optimizer, *more, regularizer=None, activation="tanh"):
     return make
 
 
+def wide():
+    # So large that in the fast mode, too, networks are trained in turn.
+    model = keras.Sequential(
+        [keras.Input((2,)), layers.Dense(100, "tanh"), layers.Dense(50, "tanh"), layers.Dense(1, "sigmoid")]
+    )
+    model.compile(optimizers.SGD(0.1), "binary_crossentropy", metrics=["accuracy"])
+    return model
+
+
 def convolutional():
     model = keras.Sequential(
         [
@@ -81,6 +91,7 @@ TO_THE_BIT = {
     "RMSprop": network(lambda: optimizers.RMSprop(0.01), regularizer="l2"),
     "BatchNorm": network(lambda: optimizers.SGD(0.1), layers.BatchNormalization),
     "a schedule": network(lambda: optimizers.SGD(optimizers.schedules.ExponentialDecay(0.1, 5, 0.5))),
+    "wide layers": wide,
 }
 NEARLY = {
     "Adam": network(lambda: optimizers.Adam(0.01)),
@@ -98,6 +109,7 @@ def test_every_network_is_what_fit_makes_of_it(name, mode, tmp_path):
     program = found._program(piece)
     trained = program.train(piece.networks, every_epoch=True)
     assert program.mode == mode
+    assert (program._kind is Fast) == (mode == "fast" and name != "wide layers")
     if mode == "exact":
         assert program.difference == 0 if name in TO_THE_BIT else program.difference < 1e-6
     for place, one in enumerate(piece.networks):

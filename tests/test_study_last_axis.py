@@ -140,6 +140,43 @@ def test_dots_of_few_terms_are_written_out(terms, unrolled, one):
     assert_as_vmap(lambda a, b: jnp.einsum("ikj,kl->lji", a, b), (a, b), one=one)
 
 
+NHWC, NCHW = ("NHWC", "HWIO", "NHWC"), ("NCHW", "OIHW", "NCHW")
+
+
+@pytest.mark.parametrize(
+    ("strides", "padding", "of_input", "of_kernel", "axes"),
+    [
+        ((1, 1), [(1, 1), (0, 2)], (1, 1), (1, 1), NHWC),
+        ((2, 1), [(0, 0), (0, 0)], (1, 1), (1, 1), NCHW),
+        ((2, 1), [(2, 1), (1, -1)], (1, 1), (1, 2), NHWC),
+        ((1, 2), [(2, 1), (1, -1)], (2, 1), (1, 1), NCHW),
+    ],
+)
+def test_convolutions_and_their_derivatives(strides, padding, of_input, of_kernel, axes):
+    def with_derivatives(x, kernel):
+        def convolve(x, kernel):
+            return lax.conv_general_dilated(x, kernel, strides, padding, of_input, of_kernel, axes)
+
+        y, back = jax.vjp(convolve, x, kernel)
+        return y, back(jnp.cos(y))
+
+    shapes = [(3, 6, 7, 2), (3, 2, 2, 4)] if axes is NHWC else [(3, 2, 6, 7), (4, 2, 3, 2)]
+    given = [RNG.normal(size=(*shape, NETWORKS)).astype(np.float32) for shape in shapes]
+    assert "conv_general_dilated" not in str(jax.make_jaxpr(last_axis(with_derivatives, (True, True)))(*given))
+    found = last_axis(with_derivatives, (True, True))(*given)
+    assert_close(found, jax.vmap(with_derivatives, -1, -1)(*given), rtol=5e-5)
+
+
+def test_convolutions_by_groups():
+    x, kernel = (RNG.normal(size=(*shape, NETWORKS)).astype(np.float32) for shape in ((2, 5, 4), (2, 2, 4)))
+    assert_as_vmap(
+        lambda x, kernel: lax.conv_general_dilated(
+            x, kernel, (1,), "SAME", dimension_numbers=("NWC", "WIO", "NWC"), feature_group_count=2
+        ),
+        [x, kernel],
+    )
+
+
 def test_dots_in_other_precisions():
     a, b = RNG.normal(size=(3, 4, NETWORKS)), RNG.normal(size=(4, 2, NETWORKS))
     integers = [(9 * value).astype(np.int8) for value in (a, b)]

@@ -14,6 +14,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ..jax.backend import jax, over_leaves
+from .convolution import as_product
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -219,6 +220,15 @@ def _dot(reader: _Reader, params: Any, left: _Value, right: _Value) -> Any:
     return made / reader.one.astype(dtype) if jax.numpy.issubdtype(dtype, jax.numpy.floating) else made
 
 
+def _convolution(reader: _Reader, params: Any, left: _Value, right: _Value) -> Any:
+    convolve = as_product(params)
+    if convolve is None:
+        return None
+    shapes = [jax.ShapeDtypeStruct(_shape(value), value.array.dtype) for value in (left, right)]
+    program = jax.make_jaxpr(convolve)(*shapes)
+    return reader.lifted(reader.run(program.jaxpr, program.consts, [left, right])[0])
+
+
 def _terms(value: _Value, batch: Sequence[int], summed: Sequence[int]) -> tuple[list[Any], tuple[int, ...]]:
     """For each term of the sums an array with the axes batch, free and networks; and the free axes' sizes."""
     shape = _shape(value)
@@ -239,6 +249,7 @@ def _terms(value: _Value, batch: Sequence[int], summed: Sequence[int]) -> tuple[
 _RULES: dict[str, Callable[..., Any]] = {
     "broadcast_in_dim": _broadcast,
     "concatenate": _concatenate,
+    "conv_general_dilated": _convolution,
     "dot_general": _dot,
     "reduce_and": _folded(jax.lax.bitwise_and),
     "reduce_max": _folded(jax.lax.max),

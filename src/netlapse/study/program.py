@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 AT_ONCE = {"exact": 96, "fast": 128}
 # A few more networks than there are are trained as fast.
 _FEWEST = 8
+# Floating-point operations of a step from which on matrix products of one network after another are faster than
+# networks as the last axis.
+_LARGE = 1_000_000
 
 
 class Program:
@@ -64,13 +67,14 @@ class Program:
         self._initial: dict[str, Initial] = {}
         self._alone = Lock()
         self._traced: set[object] = set()
-        self._kind: type[Trainer] = Exact if mode == "exact" else Fast
+        self._kind: type[Trainer] = Exact
         self._trainers: dict[tuple[type[Trainer], bool], Trainer] = {}
         self.difference: float | None = None
         try:
             if mode == "exact":
                 self.difference = self._choose(networks)
             else:
+                self._kind = self._faster()
                 self.train(networks)  # it is compiled here, while nobody else builds a model
         # What a model's own code raises when it is traced may be anything.
         except Exception as error:
@@ -86,7 +90,7 @@ class Program:
     @property
     def mode(self) -> str:
         """How the networks are trained: "exact", "fast" or "one by one"."""
-        return "fast" if self._kind is Fast else "one by one" if self._kind is OneByOne else "exact"
+        return "one by one" if self._kind is OneByOne else "fast" if self._shared else "exact"
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
@@ -172,14 +176,16 @@ class Program:
             name: np.array([self._descriptions[one.setting].numbers[name] for one in networks], np.float32)
             for name in self._varying
         }
-        seeds = [network.order for network in networks]
         examples = len(jax.tree.leaves(self._some_data.inputs)[0])
-        return Given(
-            trainable,
-            others,
-            numbers,
-            orders(seeds[::GROUP] if self._shared else seeds, self.epochs, examples),
-        )
+        # Neighbours that share an order have it in common only where they are trained as the last axis.
+        every = GROUP if self._kind is Fast else 1
+        seeds = [network.order for network in networks[::every]]
+        return Given(trainable, others, numbers, orders(seeds, self.epochs, examples))
+
+    def _faster(self) -> type[Trainer]:
+        """The way of the fast mode: by the count of operations, not by the clock, so that it is the same next time."""
+        trainer = Fast(self.model, self.reading, self._some_data, batch_size=self.batch_size)
+        return Fast if trainer.operations(self._some_data) < _LARGE else InTurn
 
     def _choose(self, networks: Sequence[Network]) -> float:
         """Choose the way that trains many networks as one alone, to the bit if there is one, and say how near it is."""

@@ -81,6 +81,16 @@ class Trainer(ABC):
     def __call__(self, given: Given, data: Data) -> Trained:
         """Train the networks."""
 
+    def operations(self, data: Data) -> float:
+        """How many floating-point operations one network's step takes, as XLA counts them before it compiles."""
+        variables = [
+            [variable.value for variable in side]
+            for side in (self._model.trainable_variables, self._model.non_trainable_variables)
+        ]
+        state = self._start(variables[0], variables[1], {})
+        batch = over_leaves(lambda values: values[: self._batch], (data.inputs, data.targets))
+        return float(jax.jit(self._step).lower(state, batch).cost_analysis()["flops"])
+
     def _step(self, state: Any, batch: Any) -> tuple[dict[str, Any], Any]:
         """Keras' own step of one network: what it logs, and the next state."""
         with self._numbers.given(state[4]):
