@@ -57,7 +57,7 @@ function payload(means: number[]): Payload {
     task: { kind: "classes", names: ["no", "yes"], link: "sigmoid" },
     inputs: values("inputs", [3, 2], ["example", "input"], POINTS.flat()),
     labels: values("labels", [3], ["example"], LABELS),
-    targets: null, predictions: null, probabilities, losses,
+    targets: null, predictions: null, wrong: null, probabilities, losses,
     spaces: [{ layer: "hidden", points, regions, lines, grid, ...plane }],
     boundary: { layer: "inputs", points: values("at", [1, 3, 2], ["frame"]), regions: edges, lines: null, grid: null, ...plane },
     diagram: {

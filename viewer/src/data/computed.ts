@@ -1,17 +1,12 @@
-import { activate, dense, softmax } from "../math/mlp";
 import { dequantise } from "../math/interpolate";
-import type { Dense, Mlp, Payload, Run, Space, Values } from "./schema";
+import { Frames, type Recipe } from "./recipes";
+import type { Mlp, Payload, Run, Values } from "./schema";
 import { type Source, type Typed, frameSize } from "./source";
-
-/** What an array holds at a frame. */
-type Recipe = (frame: number) => Float32Array;
 
 /** Frames that are computed before the page may do something else. */
 const AT_ONCE = 8;
 /** By how much the mean loss may differ from the recorded one, in parts of 1 or of the loss if that is larger. */
 const NEAR = 1e-3;
-/** Frameworks that take probabilities cut them off at 1e-7. */
-const LARGEST_LOSS = -Math.log(1e-7);
 
 /**
  * A source that computes what a page leaves out from the weights of small networks; all else is that of `inner`.
@@ -31,16 +26,7 @@ export class ComputedSource implements Source {
     this.recipes ??= this.describe();
     const recipe = (await this.recipes).get(values.name);
     if (recipe === undefined) return this.inner.frames(values, from, to);
-    const size = frameSize(values);
-    const stored = values.dtype === "uint8" ? new Uint8Array((to - from) * size) : new Float32Array((to - from) * size);
-    for (let frame = from; frame < to; frame++) {
-      if (frame > from && (frame - from) % AT_ONCE === 0) await pause();
-      const found = recipe(frame);
-      const start = (frame - from) * size;
-      if (stored instanceof Float32Array) stored.set(found, start);
-      else for (let k = 0; k < size; k++) stored[start + k] = byte(values, found[k] as number);
-    }
-    return stored;
+    return computed(values, recipe, from, to);
   }
 
   private async describe(): Promise<Map<string, Recipe>> {
@@ -56,8 +42,12 @@ export class ComputedSource implements Source {
       values === null
         ? new Float32Array(0)
         : dequantise(values, await this.inner.frames(values, 0, values.shape[0] as number));
+    const rows = async (values: Values | null): Promise<Recipe> => {
+      const [all, size] = [await read(values), values === null ? 0 : frameSize(values)];
+      return (frame) => all.subarray(frame * size, (frame + 1) * size);
+    };
     const layers = await Promise.all(
-      mlp.layers.map(async (layer) => ({ layer, kernel: await read(layer.kernel), bias: await read(layer.bias) })),
+      mlp.layers.map(async (layer) => ({ layer, kernel: await rows(layer.kernel), bias: await rows(layer.bias) })),
     );
     const grids = await Promise.all(run.spaces.map((space) => read(space.grid)));
     const known = { inputs: await read(run.inputs), labels: await read(run.labels), targets: await read(run.targets) };
@@ -81,163 +71,18 @@ export class ComputedSource implements Source {
   }
 }
 
-interface Weights {
-  layer: Dense;
-  kernel: Float32Array;
-  bias: Float32Array;
-}
-
-interface Known {
-  inputs: Float32Array;
-  labels: Float32Array;
-  targets: Float32Array;
-}
-
-/** A run's network at its recorded frames. */
-class Frames {
-  constructor(
-    private readonly run: Run,
-    private readonly layers: Weights[],
-  ) {}
-
-  /** How each array is computed, by its name. */
-  recipes(known: Known, grids: Float32Array[]): Map<string, Recipe> {
-    const { run } = this;
-    const { inputs, labels, targets } = known;
-    const recipes = new Map<string, Recipe>();
-    const add = (values: Values | null, recipe: Recipe): void => {
-      if (values !== null) recipes.set(values.name, recipe);
-    };
-    for (const [number, space] of run.spaces.entries()) {
-      const depth = this.layers.findIndex(({ layer }) => layer.name === space.layer);
-      if (depth < 0) continue;
-      add(space.points, (frame) => this.forward(frame, inputs).activations[depth] as Float32Array);
-      const grid = grids[number] as Float32Array;
-      add(space.lines, (frame) => this.forward(frame, grid).activations[depth] as Float32Array);
-      add(space.regions, this.regions(space, depth + 1));
-    }
-    if (run.boundary !== null) {
-      add(run.boundary.regions, this.regions(run.boundary, 0));
-      if (run.diagram !== null) add(run.diagram.maps, this.maps(run.boundary));
-    }
-    add(run.probabilities, (frame) => {
-      const scores = this.scores(frame, inputs);
-      softmax(scores, run.task.names.length);
-      return scores;
-    });
-    add(run.predictions, (frame) => this.forward(frame, inputs).activations.at(-1) as Float32Array);
-    add(run.losses, (frame) =>
-      run.task.kind === "quantities"
-        ? squaredErrors(this.forward(frame, inputs).activations.at(-1) as Float32Array, targets, run.task.names.length)
-        : this.crossEntropies(this.scores(frame, inputs), labels),
-    );
-    return recipes;
+/** What is stored of frames `from` to `to` - 1 of an array, by its recipe. */
+export async function computed(values: Values, recipe: Recipe, from: number, to: number): Promise<Typed> {
+  const size = frameSize(values);
+  const stored = values.dtype === "uint8" ? new Uint8Array((to - from) * size) : new Float32Array((to - from) * size);
+  for (let frame = from; frame < to; frame++) {
+    if (frame > from && (frame - from) % AT_ONCE === 0) await pause();
+    const found = recipe(frame);
+    const start = (frame - from) * size;
+    if (stored instanceof Float32Array) stored.set(found, start);
+    else for (let k = 0; k < size; k++) stored[start + k] = byte(values, found[k] as number);
   }
-
-  /** Activations of the layers from one on, which is given `places`, and the last one's pre-activations. */
-  private forward(frame: number, places: Float32Array, start = 0): { activations: Float32Array[]; z: Float32Array } {
-    const activations: Float32Array[] = [];
-    let below = places;
-    let z = places;
-    for (const [depth, { layer, kernel, bias }] of this.layers.entries()) {
-      if (depth < start) continue;
-      const [width, units] = layer.kernel.shape.slice(1) as [number, number];
-      const weights = kernel.subarray(frame * width * units, (frame + 1) * width * units);
-      const shift = layer.bias === null ? bias : bias.subarray(frame * units, (frame + 1) * units);
-      const count = below.length / width;
-      z = dense({ ...layer, activation: "linear" }, weights, shift, below, count);
-      // Of the layers before the last nobody asks for the pre-activations.
-      below = depth === this.layers.length - 1 ? z.slice() : z;
-      activate(layer.activation, below, units);
-      activations.push(below);
-    }
-    return { activations, z };
-  }
-
-  /** A score for each class: of one unit, that of the second; the first has 0. */
-  private scores(frame: number, places: Float32Array, start = 0): Float32Array {
-    const { z } = this.forward(frame, places, start);
-    if (this.layers.at(-1)?.layer.kernel.shape[2] !== 1) return z;
-    const both = new Float32Array(2 * z.length);
-    for (let k = 0; k < z.length; k++) both[2 * k + 1] = z[k] as number;
-    return both;
-  }
-
-  private regions(space: Space, start: number): Recipe {
-    const places = grid(space.x, space.y);
-    const units = this.layers.at(-1)?.layer.kernel.shape[2] as number;
-    if (this.run.task.kind === "quantities") {
-      return (frame) =>
-        (this.forward(frame, places, start).activations.at(-1) as Float32Array).filter((_, k) => k % units === 0);
-    }
-    return (frame) => {
-      const scores = this.scores(frame, places, start);
-      return Float32Array.from({ length: places.length / 2 }, (_, k) => {
-        const lead = (scores[2 * k + 1] as number) - (scores[2 * k] as number);
-        return lead / (1 + Math.abs(lead));
-      });
-    };
-  }
-
-  private maps(boundary: Space): Recipe {
-    const { columns, maps } = this.run.diagram as NonNullable<Run["diagram"]>;
-    const [rows, across] = (maps as Values).shape.slice(2) as [number, number];
-    const places = grid(even(boundary.x, across), even(boundary.y, rows));
-    const pixels = rows * across;
-    return (frame) => {
-      const { activations } = this.forward(frame, places);
-      const found: Float32Array[] = [];
-      for (const [depth, values] of activations.entries()) {
-        const width = values.length / pixels;
-        for (const unit of columns[depth + 1]?.units ?? []) {
-          found.push(Float32Array.from({ length: pixels }, (_, k) => values[k * width + unit] as number));
-        }
-      }
-      const whole = new Float32Array(found.length * pixels);
-      for (const [number, map] of found.entries()) whole.set(map, number * pixels);
-      return whole;
-    };
-  }
-
-  private crossEntropies(scores: Float32Array, labels: Float32Array): Float32Array {
-    const classes = scores.length / labels.length;
-    const most = this.layers.at(-1)?.layer.activation === "linear" ? Number.POSITIVE_INFINITY : LARGEST_LOSS;
-    return labels.map((label, k) => {
-      const own = scores.subarray(k * classes, (k + 1) * classes);
-      const largest = own.reduce((a, b) => Math.max(a, b));
-      const sum = own.reduce((total, score) => total + Math.exp(score - largest), 0);
-      return Math.min(largest + Math.log(sum) - (own[label] as number), most);
-    });
-  }
-}
-
-function squaredErrors(predicted: Float32Array, targets: Float32Array, quantities: number): Float32Array {
-  return Float32Array.from({ length: targets.length / quantities }, (_, example) => {
-    let sum = 0;
-    for (let k = example * quantities; k < (example + 1) * quantities; k++) {
-      sum += ((predicted[k] as number) - (targets[k] as number)) ** 2;
-    }
-    return sum / quantities;
-  });
-}
-
-/** All crossings (place, 2) of columns and rows, row by row. */
-function grid(x: readonly number[], y: readonly number[]): Float32Array {
-  const places = new Float32Array(2 * x.length * y.length);
-  let k = 0;
-  for (const up of y) {
-    for (const right of x) {
-      places[k++] = right;
-      places[k++] = up;
-    }
-  }
-  return places;
-}
-
-/** So many evenly spaced values between the same ends. */
-function even(values: readonly number[], count: number): number[] {
-  const [low, high] = [values[0] as number, values.at(-1) as number];
-  return Array.from({ length: count }, (_, k) => (count > 1 ? low + ((high - low) * k) / (count - 1) : low));
+  return stored;
 }
 
 function byte(values: Values, value: number): number {

@@ -9,6 +9,7 @@ const KEYS: [string, string][] = [
   ["[ ]", "in a view: the example before or after"],
   ["Enter", "in a view: select that example"],
   ["Esc", "nothing selected"],
+  ["f", "fork here: train on with other settings"],
   ["?", "this help"],
 ];
 
