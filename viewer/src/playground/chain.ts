@@ -87,7 +87,13 @@ export class Chain {
       const one = this.held[depth] as Held;
       const size = count * one.layer.units;
       const { z, a, slopes, layer } = one;
-      throughActivation(layer.activation, z.subarray(0, size), a.subarray(0, size), slopes.subarray(0, size), layer.units);
+      throughActivation(
+        layer.activation,
+        z.subarray(0, size),
+        a.subarray(0, size),
+        slopes.subarray(0, size),
+        layer.units,
+      );
       const before = this.held[depth - 1];
       descend(one, weights, before?.a ?? this.below, before?.slopes ?? null, count, gradient);
     }

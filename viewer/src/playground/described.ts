@@ -112,8 +112,14 @@ export function described(fork: Fork, version: number): { run: Run; recipes: Map
   };
 
   // Up to the fork the network is the origin's, whose hidden layers may have had another activation.
-  const own = parts.map(({ layer, ...of }, k) => ({ layer: { ...layer, activation: origin.layers[k]?.activation ?? "" }, ...of }));
-  const [before, after] = [own, parts].map((layers) => networkRecipes(made, fork, layers)) as [typeof recipes, typeof recipes];
+  const own = parts.map(({ layer, ...of }, k) => ({
+    layer: { ...layer, activation: origin.layers[k]?.activation ?? "" },
+    ...of,
+  }));
+  const [before, after] = [own, parts].map((layers) => networkRecipes(made, fork, layers)) as [
+    typeof recipes,
+    typeof recipes,
+  ];
   for (const [name, recipe] of after) {
     recipes.set(name, (k) => (k > frame ? recipe : (before.get(name) as Recipe))(k));
     mlp.computes.push(name);
@@ -132,7 +138,10 @@ function networkRecipes(run: Run, fork: Fork, parts: Weights[]): Map<string, Rec
   };
   const grids = run.spaces.map(({ grid }) => data.all(grid) ?? new Float32Array(0));
   const recipes = new Frames(run, parts).recipes(known, grids);
-  const layers = job.layers.map((layer, k) => ({ ...layer, activation: parts[k]?.layer.activation ?? layer.activation }));
+  const layers = job.layers.map((layer, k) => ({
+    ...layer,
+    activation: parts[k]?.layer.activation ?? layer.activation,
+  }));
   const rows = rowsOf(run);
   const chain = new Chain(layers, rows.length);
   recipes.set(run.losses.name, (k) => chain.losses(weights[k] as Float32Array, job, rows, origin.loss));
@@ -168,12 +177,14 @@ function missing({ origin, ranges }: Fork): string[] {
   const found = [
     `from the fork on, curves are those of the ${rowsOf(run).length.toLocaleString("en")} examples of this page on which it is trained`,
   ];
-  if (run.curves.some(({ split }) => split === "validation")) found.push("no validation curves: the page lacks those examples");
+  if (run.curves.some(({ split }) => split === "validation"))
+    found.push("no validation curves: the page lacks those examples");
   if (run.distributions.length > 0) found.push("no distributions: they are not computed in the page");
   if (run.spaces.length > ranges.size || run.tours.length > 0) {
     found.push("layers of more than two units are not shown: the page lacks what projects them");
   }
-  if (run.boundary !== null && run.inputs?.shape[1] !== 2) found.push("no decision boundary: the network has more than two inputs");
+  if (run.boundary !== null && run.inputs?.shape[1] !== 2)
+    found.push("no decision boundary: the network has more than two inputs");
   return found;
 }
 

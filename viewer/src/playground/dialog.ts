@@ -45,7 +45,12 @@ export class ForkDialog {
       field("Epochs to train on", this.epochs),
       this.notes,
       this.problem,
-      h("div", { class: "ends" }, h("button", { type: "button", onclick: () => this.element.close() }, "Cancel"), this.go),
+      h(
+        "div",
+        { class: "ends" },
+        h("button", { type: "button", onclick: () => this.element.close() }, "Cancel"),
+        this.go,
+      ),
     );
     this.element = h("dialog", { class: "help fork", "aria-labelledby": "fork-title" }, form);
     this.element.addEventListener("click", (event) => {
@@ -119,7 +124,10 @@ export class ForkDialog {
       this.problem.textContent = "The learning rate must be more than 0.";
       return this.rate.focus();
     }
-    const optimiser = { ...(this.optimisers[Number(this.optimiser.value)] as Optimiser), rate: this.rate.valueAsNumber };
+    const optimiser = {
+      ...(this.optimisers[Number(this.optimiser.value)] as Optimiser),
+      rate: this.rate.valueAsNumber,
+    };
     const [data, frame] = this.chosen();
     this.go.disabled = true;
     try {

@@ -43,7 +43,9 @@ export class Fork {
     const { data, frame, layers, inputs, targets } = origin;
     const hidden = settings.activation;
     this.job = {
-      layers: layers.map((layer, k) => (hidden === null || k === layers.length - 1 ? layer : { ...layer, activation: hidden })),
+      layers: layers.map((layer, k) =>
+        hidden === null || k === layers.length - 1 ? layer : { ...layer, activation: hidden },
+      ),
       weights: origin.weights[frame] as Float32Array,
       inputs,
       targets,
@@ -106,7 +108,9 @@ export class Fork {
     const recipe = this.made.recipes.get(values.name);
     if (recipe !== undefined) return computed(values, recipe, from, to);
     // Asked for before its plane became wider: what is drawn next asks for the array of the new plane.
-    return new Float32Array((to - from) * values.shape.slice(1).reduce((size, length) => size * length, 1)).fill(Number.NaN);
+    return new Float32Array((to - from) * values.shape.slice(1).reduce((size, length) => size * length, 1)).fill(
+      Number.NaN,
+    );
   }
 
   private describe(): { run: Run; recipes: Map<string, Recipe> } {

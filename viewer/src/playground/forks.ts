@@ -116,5 +116,10 @@ export function optimiserOf(run: Run): Settings["optimiser"] | null {
   const momentum = kind === "SGD" ? training.momentum : 0;
   const nesterov = momentum > 0 && run.hyperparameters["optimizer.nesterov"] === "True";
   // In single precision, 0.05 is 0.05000000074505806.
-  return { kind, rate: Number(training.learning_rate.toPrecision(6)), momentum: Number(momentum.toPrecision(6)), nesterov };
+  return {
+    kind,
+    rate: Number(training.learning_rate.toPrecision(6)),
+    momentum: Number(momentum.toPrecision(6)),
+    nesterov,
+  };
 }

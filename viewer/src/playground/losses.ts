@@ -40,8 +40,10 @@ export function lossOf(name: string, logits: boolean): Loss | null {
   return LOSSES[name]?.[logits ? "logits" : "probabilities"] ?? null;
 }
 
+type OfUnit = (output: number, target: number) => number;
+
 /** The mean over an example's units. */
-function eachUnit(value: (output: number, target: number) => number, slope: (output: number, target: number) => number): Loss {
+function eachUnit(value: OfUnit, slope: OfUnit): Loss {
   return {
     value(outputs, at, targets, from, units) {
       let sum = 0;

@@ -36,7 +36,7 @@ export function optimiser({ kind, rate, momentum, nesterov }: Optimiser, paramet
     let step = 0;
     return (weights, gradient) => {
       step += 1;
-      const length = (rate * Math.sqrt(1 - BETA_2 ** step)) / (1 - BETA_1 ** step);
+      const length = (rate * Math.sqrt(1 - power(BETA_2, step))) / (1 - power(BETA_1, step));
       for (let k = 0; k < parameters; k++) {
         const slope = gradient[k] as number;
         const mean = (first[k] = (first[k] as number) + (1 - BETA_1) * (slope - (first[k] as number)));
@@ -52,4 +52,9 @@ export function optimiser({ kind, rate, momentum, nesterov }: Optimiser, paramet
       weights[k] = (weights[k] as number) + (nesterov ? momentum * speed + pull : speed);
     }
   };
+}
+
+/** As frameworks have it, in single precision: one less this is 0.001 only to five digits, which one sees in Adam. */
+function power(base: number, exponent: number): number {
+  return Math.fround(Math.fround(base) ** exponent);
 }

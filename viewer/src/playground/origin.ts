@@ -47,18 +47,29 @@ export async function originOf(data: RunData, frame: number): Promise<Origin> {
   }
   const layers = layersOf(mlp);
   const { targets, labels, curves, spaces } = run;
-  const needed = [inputs, targets, labels, mlp.mean_loss, ...curves.map(({ values }) => values), ...spaces.map(({ grid }) => grid)];
+  const needed = [
+    inputs,
+    targets,
+    labels,
+    mlp.mean_loss,
+    ...curves.map(({ values }) => values),
+    ...spaces.map(({ grid }) => grid),
+  ];
   const of = mlp.layers.flatMap(({ kernel, bias }) => (bias === null ? [kernel] : [kernel, bias]));
   await Promise.all([...needed, ...of].map((values) => values && data.load(values)));
   const loss = lossOf(run.loss, endsInLogits(layers)) as Loss;
-  const weights = Array.from({ length: frame + 1 }, (_, k) => joined(of.map((values) => data.row(values, k) as Float32Array)));
+  const weights = Array.from({ length: frame + 1 }, (_, k) =>
+    joined(of.map((values) => data.row(values, k) as Float32Array)),
+  );
   const examples = { inputs: data.all(inputs) as Float32Array, targets: targetsOf(data, layers.at(-1)?.units ?? 1) };
   const rows = rowsOf(run);
   const losses = new Chain(layers, rows.length).losses(weights[frame] as Float32Array, examples, rows, loss);
   const [computed, recorded] = [mean(losses), data.row(mlp.mean_loss, frame)?.[0] ?? Number.NaN];
   if (!Number.isFinite(recorded)) throw new Error("The weights have diverged here: fork at an earlier epoch.");
   if (!(Math.abs(computed - recorded) <= NEAR * Math.max(1, Math.abs(recorded)))) {
-    throw new Error(`This page computes a loss of ${computed}, recorded is ${recorded}: it would train something else.`);
+    throw new Error(
+      `This page computes a loss of ${computed}, recorded is ${recorded}: it would train something else.`,
+    );
   }
   return { data, frame, layers, mlp, loss, weights, ...examples };
 }

@@ -36,7 +36,9 @@ export class Playground {
   /** Why there can be no fork now. */
   private hindrance(): string | null {
     const { runs, payload } = this.session;
-    if (payload.runs.length + this.forks.all.length >= MOST_RUNS) return `There are ${MOST_RUNS} runs side by side: remove a fork first.`;
+    if (payload.runs.length + this.forks.all.length >= MOST_RUNS) {
+      return `No more than ${MOST_RUNS} runs fit side by side: remove a fork first.`;
+    }
     const reasons = runs.map(({ run }) => hindrance(run));
     return reasons.includes(null) ? null : (reasons[0] ?? null);
   }
@@ -44,7 +46,12 @@ export class Playground {
   private async fork(data: RunData, frame: number, settings: Settings): Promise<void> {
     const origin = await originOf(data, frame);
     const named = this.session.payload.runs.length > 1 || data.run.status === "forked";
-    this.forks.add(origin, settings, nameOf(origin, settings, named), (why) => this.say(`The training failed: ${why}`));
+    const failed = (why: string): void => this.say(`The training failed: ${why}`);
+    const fork = this.forks.add(origin, settings, nameOf(origin, settings, named), failed);
+    // A layer that the fork can show too.
+    const [layers, { state }] = [fork.run.spaces.map(({ layer }) => layer), this.session];
+    const shown = state.value.layer ?? data.run.spaces[0]?.layer;
+    if (layers.length > 0 && !layers.includes(shown ?? "")) state.update({ layer: layers[0] ?? null, tour: null });
   }
 
   private update(): void {

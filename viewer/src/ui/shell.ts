@@ -107,7 +107,14 @@ export class Shell {
   private panelsOfRuns(): Panel[] {
     const { payload, runs } = this.session;
     return VIEWS.filter((view) => payload.live || runs.some((data) => view.available(data))).map(
-      (view) => new Panel(this.session, view, this.tooltip, () => this.schedule(), (text) => this.say(text)),
+      (view) =>
+        new Panel(
+          this.session,
+          view,
+          this.tooltip,
+          () => this.schedule(),
+          (text) => this.say(text),
+        ),
     );
   }
 
@@ -161,7 +168,12 @@ export class Shell {
       run.missing.map((note) => (several ? `${run.name}: ${note}` : note)),
     );
     const list = h("ul", {}, ...notes.map((note) => h("li", {}, note)));
-    return h("details", { class: "notes", hidden: notes.length === 0 }, h("summary", {}, `Not shown (${notes.length})`), list);
+    return h(
+      "details",
+      { class: "notes", hidden: notes.length === 0 },
+      h("summary", {}, `Not shown (${notes.length})`),
+      list,
+    );
   }
 
   /** Something that was asked for has come, or never will. */
@@ -214,11 +226,15 @@ export class Shell {
     await Promise.all(runs.map((data, k) => earlier[k] && data.follow(earlier[k])));
     const { t } = session.state.value;
     const epoch = valueAt(leader.epochs, t);
-    const grown = runs.find((data, k) => data.frames > (earlier[k]?.frames ?? data.frames) && earlier[k]?.epochs.at(-1) === epoch);
+    const grown = runs.find((data, k) => {
+      const old = earlier[k];
+      return old !== undefined && data.frames > old.frames && old.epochs.at(-1) === epoch;
+    });
     session.runs = runs;
-    if (grown !== undefined) session.state.update({ t: Math.round(find(session.leader.epochs, grown.epochs.at(-1) as number)) });
-    // Frames are counted of another run now.
-    else if (!namesake(session.leader, leader)) session.state.update({ t: Math.round(find(session.leader.epochs, epoch)) });
+    // Frames may be counted of another run now.
+    if (grown !== undefined || !namesake(session.leader, leader)) {
+      session.state.update({ t: Math.round(find(session.leader.epochs, grown?.epochs.at(-1) ?? epoch)) });
+    }
     const same = runs.length === before.length && runs.every((data, k) => namesake(data, before[k] as RunData));
     if (!same) this.arrange();
     this.player.marks();
