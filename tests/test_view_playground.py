@@ -128,3 +128,209 @@ def test_it_trains_as_keras_does():
         what = f"{activation}, {loss[0]} of {loss[2]}, {optimiser}"
         assert np.abs(expected - job["weights"]).max() > 0.05, what
         np.testing.assert_allclose(weights, expected, rtol=0, atol=1e-5, err_msg=what)
+
+
+@pytest.fixture(scope="module")
+def page_of_run(tmp_path_factory):
+    """The page of a short run of the article's network."""
+    folder = tmp_path_factory.mktemp("playground")
+    X, y = (part[:200].astype("float32") for part in parabolas())
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential(
+        [
+            keras.Input((2,)),
+            keras.layers.Dense(2, "tanh", name="hidden"),
+            keras.layers.Dense(1, "sigmoid", name="output"),
+        ]
+    )
+    model.compile(keras.optimizers.SGD(0.05), "binary_crossentropy")
+    model.fit(X, y, epochs=EPOCHS, batch_size=16, verbose=0, callbacks=[Recorder(folder / "tanh", probe=(X, y))])
+    return netlapse.page(netlapse.open(folder / "tanh"), folder / "page.html")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = browsers.find()
+    if path is None:
+        pytest.skip("there is no Chromium: python -m tests.browser installs it")
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def open_page(browser, page_of_run):
+    """Opens the page; everything that it says to the console, throws or asks a server for fails the test in the end."""
+    contexts, said = [], []
+
+    def open_it(before=None, **options):
+        context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
+        contexts.append(context)
+        context.set_default_timeout(120_000)  # cores may be busy
+        page = context.new_page()
+        if before is not None:
+            page.add_init_script(before)
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: said.append(request.url) if request.url.startswith("http") else None)
+        page.goto(page_of_run.as_uri() + "#epoch=3")
+        page.evaluate("window.netlapse.ready")
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    assert said == []
+
+
+def forks(page):
+    return page.get_by_role("list", name="Forks").get_by_role("listitem")
+
+
+def fork(page, **settings):
+    """Fills in the dialog, which is open, and waits until all is trained."""
+    for name, value in settings.items():
+        page.get_by_label(name.replace("_", " "), exact=True).fill(value)
+    page.get_by_role("button", name="Train on").click()
+    forks(page).last.filter(has_text="epochs trained").wait_for()
+
+
+def captions(page, view):
+    return page.locator(f"[data-view={view}] figcaption").all_text_contents()
+
+
+def loss_at_the_end(page):
+    """What the page says of the fork's learning curves at the last frame."""
+    page.evaluate("window.netlapse.seek(1e9)")
+    curves = page.locator("[data-view=curves] canvas").last
+    curves.scroll_into_view_if_needed()
+    page.locator(f"[data-view=curves] canvas[aria-label*='epoch {EPOCHS}:']").last.wait_for()
+    return curves.get_attribute("aria-label")
+
+
+def test_a_fork_by_mouse_is_beside_its_origin(open_page):
+    page = open_page()
+    assert forks(page).count() == 0
+    assert not page.get_by_role("combobox", name="In step by").is_visible()
+    page.get_by_role("button", name="Fork here").click()
+    dialog = page.get_by_role("dialog", name="Fork at epoch 3")
+    assert dialog.get_by_label("Learning rate").input_value() == "0.05"
+    assert dialog.get_by_label("Batch size").input_value() == "16"
+    assert dialog.get_by_label("Optimiser").locator("option:checked").text_content() == "SGD"
+    assert dialog.get_by_label("Epochs to train on").input_value() == str(EPOCHS - 3)
+    assert "200 examples" in dialog.text_content()
+    assert "starts anew" in dialog.text_content()
+    page.get_by_label("Activation of the hidden layers").select_option("relu")
+    fork(page, Learning_rate="0.5", Batch_size="8")
+    assert not dialog.is_visible()
+    title = "from epoch 3: learning rate 0.5, batch size 8, relu"
+    for view in ("feature", "boundary", "losses", "curves", "diagram"):
+        assert captions(page, view) == ["tanh", title]
+    assert page.get_by_role("combobox", name="In step by").is_visible()
+    # Who was at the fork's last frame has gone on with it.
+    page.wait_for_function(f"() => window.netlapse.state.t === {EPOCHS}")
+    assert loss_at_the_end(page).startswith(title)
+
+
+def test_a_fork_by_keys_is_the_same_each_time_and_goes_when_removed(open_page):
+    page = open_page()
+    said = []
+    for _ in range(2):
+        page.evaluate("window.netlapse.seek(3)")
+        page.keyboard.press("f")
+        page.keyboard.type("0.3")
+        page.keyboard.press("Enter")
+        forks(page).last.filter(has_text="epochs trained").wait_for()
+        said.append(loss_at_the_end(page).partition(". ")[2])
+        remove = page.get_by_role("button", name="Remove from epoch 3: learning rate 0.3")
+        remove.focus()
+        page.keyboard.press("Enter")
+        page.locator("[data-view=curves] figcaption").first.wait_for(state="detached")
+        assert forks(page).count() == 0
+    assert said[0] == said[1] != ""
+
+
+def test_a_training_is_stopped(open_page):
+    # In the place of the worker, one that never comes to an end.
+    page = open_page(
+        before="window.Worker = class { postMessage() { this.onmessage({data: {frames: [], done: false}}); }"
+        " terminate() { window.terminated = true; } };"
+    )
+    page.keyboard.press("f")
+    page.get_by_role("button", name="Train on").click()
+    forks(page).filter(has_text=f"0 of {EPOCHS - 3} epochs").wait_for()
+    page.get_by_role("button", name="Stop from epoch 3: as before").click()
+    forks(page).filter(has_text="stopped after").wait_for()
+    assert page.evaluate("window.terminated")
+    assert not page.get_by_role("button", name="Stop").is_visible()
+
+
+def test_a_training_that_fails_says_why(open_page):
+    page = open_page(
+        before="window.Worker = class { postMessage() { queueMicrotask(() => this.onerror("
+        "{message: 'out of memory', preventDefault() {}})); } terminate() {} };"
+    )
+    page.keyboard.press("f")
+    page.get_by_role("button", name="Train on").click()
+    forks(page).filter(has_text="failed after").wait_for()
+    assert page.get_by_text("The training failed: out of memory").is_visible()
+
+
+def test_what_cannot_be_trained_is_said(open_page):
+    page = open_page()
+    page.keyboard.press("f")
+    page.get_by_label("Learning rate").fill("0")
+    page.get_by_role("button", name="Train on").click()
+    assert "more than 0" in page.get_by_role("alert").text_content()
+    page.get_by_label("Batch size").fill("201")
+    page.get_by_label("Learning rate").fill("1")
+    page.get_by_role("button", name="Train on").click()
+    assert page.get_by_role("dialog").is_visible()  # the browser says that there are no more than 200
+    page.keyboard.press("Escape")
+    assert forks(page).count() == 0
+    # Weights that are numbers no more end it.
+    page.keyboard.press("f")
+    page.get_by_label("Activation of the hidden layers").select_option("exponential")
+    page.get_by_label("Learning rate").fill("1000000")
+    page.get_by_role("button", name="Train on").click()
+    forks(page).filter(has_text="diverged after").wait_for()
+
+
+def test_six_runs_are_the_most(open_page):
+    page = open_page()
+    for number in range(5):
+        page.keyboard.press("f")
+        fork(page, Epochs_to_train_on="1", Learning_rate=f"0.{number + 1}")
+    button = page.get_by_role("button", name="Fork here")
+    assert button.get_attribute("aria-disabled") == "true"
+    page.keyboard.press("f")
+    assert not page.get_by_role("dialog").is_visible()
+    assert page.get_by_text("remove a fork first").is_visible()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_barrier_and_it_fits(width, height, scheme, open_page):
+    if not AXE.exists():
+        pytest.skip("axe-core is not there: npm ci in viewer/ installs it")
+    page = open_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+    page.evaluate(AXE.read_text())
+    page.keyboard.press("f")
+    assert serious(page) == {}
+    box = page.get_by_role("dialog").bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+    fork(page, Learning_rate="0.5")
+    page.evaluate("window.netlapse.seek(4)")
+    page.wait_for_function(
+        "() => [...document.querySelector('#netlapse').shadowRoot.querySelectorAll('canvas')]"
+        ".every((canvas) => canvas.hasAttribute('aria-label'))"
+    )
+    assert serious(page) == {}
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def serious(page):
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    return {each["id"]: each["nodes"] for each in found if each["impact"] in ("serious", "critical")}
