@@ -4,7 +4,7 @@ export const PLAYGROUND = `
 .tools [aria-disabled="true"] { color: var(--muted); cursor: default; }
 .forks { list-style: none; margin: 6px 24px 0; padding: 0; display: grid; gap: 4px; }
 .forks li {
-  display: flex; flex-wrap: wrap; align-items: center; gap: 2px 10px; font-size: 13px; padding: 2px 4px 2px 12px;
+  display: flex; flex-wrap: wrap; align-items: center; gap: 2px 10px; font-size: 13px; padding: 4px 4px 4px 12px; min-height: 40px;
   background: var(--surface); border-radius: 8px; box-shadow: 0 0 0 1px var(--grid); overflow-wrap: anywhere;
 }
 .forks .quiet { margin-right: auto; font-variant-numeric: tabular-nums; }
