@@ -2,7 +2,7 @@ import { Frames, type Recipe, type Weights } from "../data/recipes";
 import type { Dense, Diagram, Mlp, Run, Space, Values } from "../data/schema";
 import { Chain, type Layer } from "./chain";
 import type { Fork } from "./fork";
-import { rowsOf } from "./origin";
+import { mean, rowsOf } from "./origin";
 
 export type Range = [low: number, high: number];
 
@@ -34,7 +34,9 @@ export function described(fork: Fork, version: number): { run: Run; recipes: Map
 
   const mlp: Mlp = {
     layers: dense(origin.mlp, job.layers),
-    mean_loss: numbers(origin.mlp.mean_loss, "mean loss", fork.losses),
+    mean_loss: like(origin.mlp.mean_loss, "mean loss", (k) =>
+      Float32Array.of(mean((recipes.get(made.losses.name) as Recipe)(k))),
+    ),
     training: {
       optimizer: settings.optimiser.kind,
       learning_rate: settings.optimiser.rate,

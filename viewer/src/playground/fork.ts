@@ -25,8 +25,7 @@ export class Fork {
   readonly job: Job;
   /** All parameters of each frame. */
   readonly weights: Float32Array[];
-  /** Of each frame: the examples' mean loss, and the curves that go on, by their number in the origin's. */
-  readonly losses: number[];
+  /** Of each frame, the curves that go on, by their number in the origin's. */
   readonly curves = new Map<number, number[]>();
   /** Of the planes that are seen of the origin's spaces, by their number there. */
   readonly ranges = new Map<number, [x: Range, y: Range]>();
@@ -55,8 +54,8 @@ export class Fork {
       epochs: settings.epochs,
     };
     this.weights = [...origin.weights];
-    const until = (values: Values): number[] => [...(data.column(values, 0) as Float32Array).subarray(0, frame + 1)];
-    this.losses = until(origin.mlp.mean_loss);
+    const until = (values: Values): number[] =>
+      Array.from({ length: frame + 1 }, (_, k) => data.row(values, k)?.[0] ?? Number.NaN);
     for (const [k, { name: what, split, values }] of data.run.curves.entries()) {
       if (split === "train" && ["loss", "accuracy", "R²"].includes(what)) this.curves.set(k, until(values));
     }
@@ -90,10 +89,10 @@ export class Fork {
     const chain = new Chain(job.layers, rows.length);
     for (const weights of frames) {
       this.weights.push(weights);
-      this.losses.push(mean(chain.losses(weights, job, rows, origin.loss)));
+      const loss = mean(chain.losses(weights, job, rows, origin.loss));
       const score = this.score(chain.forward(weights, job, rows), rows.length);
       for (const [k, values] of this.curves) {
-        values.push(origin.data.run.curves[k]?.name === "loss" ? (this.losses.at(-1) as number) : score);
+        values.push(origin.data.run.curves[k]?.name === "loss" ? loss : score);
       }
     }
     this.made = this.describe();

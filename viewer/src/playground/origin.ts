@@ -1,4 +1,4 @@
-import type { Mlp, Run } from "../data/schema";
+import type { Mlp, Run, Values } from "../data/schema";
 import { checkedNetwork } from "../math/mlp";
 import type { RunData } from "../model/run";
 import { Chain, type Examples, type Layer } from "./chain";
@@ -47,16 +47,16 @@ export async function originOf(data: RunData, frame: number): Promise<Origin> {
   }
   const layers = layersOf(mlp);
   const { targets, labels, curves, spaces } = run;
-  const needed = [
-    inputs,
-    targets,
-    labels,
-    mlp.mean_loss,
-    ...curves.map(({ values }) => values),
-    ...spaces.map(({ grid }) => grid),
-  ];
   const of = mlp.layers.flatMap(({ kernel, bias }) => (bias === null ? [kernel] : [kernel, bias]));
-  await Promise.all([...needed, ...of].map((values) => values && data.load(values)));
+  // Of the record no more than up to the fork: a server computes what it is asked for.
+  const upTo = async (values: Values): Promise<void> => {
+    for (let k = 0; k <= frame; k++) await data.want(values, k);
+  };
+  await Promise.all([
+    ...[inputs, targets, labels, ...spaces.map(({ grid }) => grid)].map((values) => values && data.load(values)),
+    ...[...of, ...curves.map(({ values }) => values)].map(upTo),
+    data.want(mlp.mean_loss, frame),
+  ]);
   const loss = lossOf(run.loss, endsInLogits(layers)) as Loss;
   const weights = Array.from({ length: frame + 1 }, (_, k) =>
     joined(of.map((values) => data.row(values, k) as Float32Array)),
@@ -79,6 +79,7 @@ export function rowsOf(run: Run): Int32Array {
   return Int32Array.from({ length: run.example_numbers.length }, (_, k) => k);
 }
 
+/** The mean of some numbers. */
 export function mean(values: Float32Array): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
