@@ -130,22 +130,27 @@ def test_it_trains_as_keras_does():
         np.testing.assert_allclose(weights, expected, rtol=0, atol=1e-5, err_msg=what)
 
 
+def recorded(folder, name, layers, loss, X, y):
+    """The page of a short run."""
+    model = keras.Sequential([keras.Input((2,)), *layers])
+    model.compile(keras.optimizers.SGD(0.05), loss)
+    model.fit(X, y, epochs=EPOCHS, batch_size=16, verbose=0, callbacks=[Recorder(folder / name, probe=(X, y))])
+    return netlapse.page(netlapse.open(folder / name), folder / f"{name}.html")
+
+
 @pytest.fixture(scope="module")
-def page_of_run(tmp_path_factory):
-    """The page of a short run of the article's network."""
-    folder = tmp_path_factory.mktemp("playground")
-    X, y = (part[:200].astype("float32") for part in parabolas())
+def pages(tmp_path_factory):
+    """The article's network, and one of three classes with a wide layer."""
     keras.utils.set_random_seed(3)
-    model = keras.Sequential(
-        [
-            keras.Input((2,)),
-            keras.layers.Dense(2, "tanh", name="hidden"),
-            keras.layers.Dense(1, "sigmoid", name="output"),
-        ]
-    )
-    model.compile(keras.optimizers.SGD(0.05), "binary_crossentropy")
-    model.fit(X, y, epochs=EPOCHS, batch_size=16, verbose=0, callbacks=[Recorder(folder / "tanh", probe=(X, y))])
-    return netlapse.page(netlapse.open(folder / "tanh"), folder / "page.html")
+    folder, dense = tmp_path_factory.mktemp("playground"), keras.layers.Dense
+    X, y = (part[:200].astype("float32") for part in parabolas())
+    two = [dense(2, "tanh", name="hidden"), dense(1, "sigmoid", name="output")]
+    wide = [dense(6, "tanh", name="hidden"), dense(3, "softmax", name="output")]
+    classes = (y.ravel() + (X[:, 0] > 0.3)).astype("int32")
+    return {
+        "tanh": recorded(folder, "tanh", two, "binary_crossentropy", X, y),
+        "wide": recorded(folder, "wide", wide, "sparse_categorical_crossentropy", X, classes),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -160,11 +165,11 @@ def browser():
 
 
 @pytest.fixture
-def open_page(browser, page_of_run):
-    """Opens the page; everything that it says to the console, throws or asks a server for fails the test in the end."""
+def open_page(browser, pages):
+    """Opens a page; everything that it says to the console, throws or asks a server for fails the test in the end."""
     contexts, said = [], []
 
-    def open_it(before=None, **options):
+    def open_it(name="tanh", before=None, **options):
         context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
         contexts.append(context)
         context.set_default_timeout(120_000)  # cores may be busy
@@ -174,7 +179,7 @@ def open_page(browser, page_of_run):
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("request", lambda request: said.append(request.url) if request.url.startswith("http") else None)
-        page.goto(page_of_run.as_uri() + "#epoch=3")
+        page.goto(pages[name].as_uri() + "#epoch=3")
         page.evaluate("window.netlapse.ready")
         return page
 
@@ -193,7 +198,7 @@ def fork(page, **settings):
     for name, value in settings.items():
         page.get_by_label(name.replace("_", " "), exact=True).fill(value)
     page.get_by_role("button", name="Train on").click()
-    forks(page).last.filter(has_text="epochs trained").wait_for()
+    forks(page).last.filter(has_text="trained").wait_for()
 
 
 def captions(page, view):
@@ -231,6 +236,38 @@ def test_a_fork_by_mouse_is_beside_its_origin(open_page):
     # Who was at the fork's last frame has gone on with it.
     page.wait_for_function(f"() => window.netlapse.state.t === {EPOCHS}")
     assert loss_at_the_end(page).startswith(title)
+
+
+def test_up_to_the_fork_it_shows_what_was_recorded(open_page):
+    """Activations of a wide layer, projected, with each example's loss; and the weights."""
+    page = open_page("wide")
+    page.keyboard.press("f")
+    fork(page, Learning_rate="0.5")
+    for epoch, same in ((2, True), (EPOCHS, False)):
+        page.evaluate(f"window.netlapse.seek({epoch})")
+        for view in ("Feature space", "Network"):
+            first, second = table(page, view)
+            near = np.isclose(first, second, rtol=2e-3, atol=2e-3, equal_nan=True)  # names are none
+            assert first.size > 100
+            assert near.all() == same, (view, first[~near], second[~near])
+
+
+def table(page, view):
+    """The numbers of both runs, out of the view's tables."""
+    page.get_by_role("button", name=f"Menu of {view}").click()
+    page.get_by_role("button", name="Show as a table").click()
+    panel = page.get_by_role("region", name=view, exact=True)
+    panel.locator("table").nth(1).wait_for()
+    texts = [
+        panel.locator("table")
+        .nth(run)
+        .locator("tbody tr")
+        .evaluate_all("(rows) => rows.map((row) => [...row.cells].map((cell) => Number(cell.textContent)))")
+        for run in range(2)
+    ]
+    page.get_by_role("button", name=f"Menu of {view}").click()
+    page.get_by_role("button", name="Hide the table").click()
+    return [np.array(each, float) for each in texts]
 
 
 def test_a_fork_by_keys_is_the_same_each_time_and_goes_when_removed(open_page):
@@ -289,12 +326,16 @@ def test_what_cannot_be_trained_is_said(open_page):
     assert page.get_by_role("dialog").is_visible()  # the browser says that there are no more than 200
     page.keyboard.press("Escape")
     assert forks(page).count() == 0
-    # Weights that are numbers no more end it.
+
+
+def test_weights_that_diverge_end_it(open_page):
+    page = open_page(
+        before="window.Worker = class { postMessage() { queueMicrotask(() => this.onmessage("
+        "{data: {frames: [new Float32Array(9).fill(NaN)], done: true}})); } terminate() {} };"
+    )
     page.keyboard.press("f")
-    page.get_by_label("Activation of the hidden layers").select_option("exponential")
-    page.get_by_label("Learning rate").fill("1000000")
     page.get_by_role("button", name="Train on").click()
-    forks(page).filter(has_text="diverged after").wait_for()
+    forks(page).filter(has_text="diverged after 1 epoch:").wait_for()
 
 
 def test_six_runs_are_the_most(open_page):

@@ -51,7 +51,7 @@ function payload(means: number[]): Payload {
   const probabilities = values("probabilities", [2, 3, 2], ["frame", "example", "class"]);
   const losses = values("losses", [2, 3], ["frame", "example"]);
   const maps = values("maps", [2, 3, 3, 3], ["frame", "unit", "row", "column"]);
-  const plane = { projection: "units 0 and 1", x: GRID, y: GRID, kept: null, agreement: null };
+  const plane = { projection: "units 0 and 1", x: GRID, y: GRID, origin: null, basis: null, kept: null, agreement: null };
   const run = {
     name: "run",
     task: { kind: "classes", names: ["no", "yes"], link: "sigmoid" },

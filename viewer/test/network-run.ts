@@ -117,6 +117,8 @@ export class NetworkRuns implements Source {
           regions: null,
           lines: null,
           grid: null,
+          origin: null,
+          basis: null,
           kept: null,
           agreement: null,
         },

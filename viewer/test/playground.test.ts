@@ -349,3 +349,34 @@ test("a fork begins only with the recorded network and its loss", async () => {
   (runs.arrays.get(run.probabilities!.name) as Float32Array)[0]! += 0.1;
   await assert.rejects(begin(1), /not what was recorded/);
 });
+
+test("a layer that is projected stays in its projection", async () => {
+  const runs = new NetworkRuns();
+  const forks = new Forks(runs, later);
+  const [space] = (await forks.payload()).runs[0]!.spaces;
+  const [cos, sin] = [Math.cos(0.7), Math.sin(0.7)];
+  const [origin, basis] = [[0.2, -0.1], [cos, -sin, sin, cos]] as const;
+  space!.origin = runs.float("origin", ["unit"], [2], (k) => origin[k]!);
+  space!.basis = runs.float("basis", ["unit", "axis"], [2, 2], (k) => basis[k]!);
+  space!.regions = runs.float("regions", ["frame", "row", "column"], [5, 2, 2], () => 0);
+  space!.kept = runs.float("kept", ["frame"], [5], () => 1);
+  const [data] = (await opened(forks)) as [RunData];
+  const before = await row(data, space!.points, 1);
+  const fork = forks.add(await originOf(data, 2), SETTINGS, "turned", assert.fail);
+  while (fork.status === "training") await new Promise((done) => setTimeout(done, 0));
+  const turned = (await opened(forks))[1] as RunData;
+  const { points, regions, kept, x, y } = turned.run.spaces[0]!;
+  const wanted = Array.from({ length: 6 }, (_, e) => {
+    const [p, q] = [before[2 * e]! - origin[0], before[2 * e + 1]! - origin[1]];
+    return [p * cos + q * sin, -p * sin + q * cos];
+  });
+  near(await row(turned, points, 1), wanted.flat());
+  near(await row(turned, kept, 1), [1]);
+  // The plane has as many axes as the layer has units: back on these, the last layer says what it says of them.
+  const [v, c] = [fork.weights[4]!.subarray(6, 8), fork.weights[4]![8]!];
+  const leads = [y[0]!, y.at(-1)!].flatMap((up) => [x[0]!, x.at(-1)!].map((right) => {
+    const lead = c + v[0]! * (origin[0] + right * cos - up * sin) + v[1]! * (origin[1] + right * sin + up * cos);
+    return lead / (1 + Math.abs(lead));
+  }));
+  near(await row(turned, regions, 4), leads);
+});

@@ -55,7 +55,9 @@ class Space(TypedDict):
     l, of more the number of the class that wins, of quantities the first. Several labels are shown as two classes of
     the first. `lines` (frame, line, point, 2) are a grid of the inputs' plane as the layer warps it, `grid` (line,
     point, 2) the same as it lies in that plane. `kept` (frame,) is the share of the variance that is drawn,
-    `agreement` (frame,) that of examples that are predicted as the place at which they are drawn.
+    `agreement` (frame,) that of examples that are predicted as the place at which they are drawn. Points of a layer
+    that is projected are (activations - `origin` (unit,)) x `basis` (unit, axis), whose columns are orthonormal, and
+    regions those of the plane through the mean of the examples; of very wide layers, and of inputs, neither is given.
     """
 
     layer: str
@@ -66,6 +68,8 @@ class Space(TypedDict):
     regions: Array | None
     lines: Array | None
     grid: Array | None
+    origin: Array | None
+    basis: Array | None
     kept: Array | None
     agreement: Array | None
 

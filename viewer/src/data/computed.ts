@@ -49,10 +49,16 @@ export class ComputedSource implements Source {
     const layers = await Promise.all(
       mlp.layers.map(async (layer) => ({ layer, kernel: await rows(layer.kernel), bias: await rows(layer.bias) })),
     );
-    const grids = await Promise.all(run.spaces.map((space) => read(space.grid)));
+    const planes = await Promise.all(
+      run.spaces.map(async ({ grid, origin, basis }) => ({
+        grid: await read(grid),
+        origin: await read(origin),
+        basis: await read(basis),
+      })),
+    );
     const known = { inputs: await read(run.inputs), labels: await read(run.labels), targets: await read(run.targets) };
     const network = new Frames(run, layers);
-    const all = network.recipes(known, grids);
+    const all = network.recipes(known, planes);
     for (const name of mlp.computes) {
       const recipe = all.get(name);
       if (recipe === undefined) throw new Error(`This viewer can't compute "${name}". Export the page again.`);

@@ -21,6 +21,13 @@ export interface Known {
   targets: Float32Array;
 }
 
+/** How a space lies: the grid of inputs that it shows warped, and its projection; empty is what it has not. */
+export interface Plane {
+  grid: Float32Array;
+  origin: Float32Array;
+  basis: Float32Array;
+}
+
 /** A run's network at its frames. */
 export class Frames {
   constructor(
@@ -29,7 +36,7 @@ export class Frames {
   ) {}
 
   /** How each array is computed, by its name. */
-  recipes(known: Known, grids: Float32Array[]): Map<string, Recipe> {
+  recipes(known: Known, planes: Plane[]): Map<string, Recipe> {
     const { run } = this;
     const { inputs, labels, targets } = known;
     const recipes = new Map<string, Recipe>();
@@ -39,10 +46,19 @@ export class Frames {
     for (const [number, space] of run.spaces.entries()) {
       const depth = this.layers.findIndex(({ layer }) => layer.name === space.layer);
       if (depth < 0) continue;
-      add(space.points, (frame) => this.forward(frame, inputs).activations[depth] as Float32Array);
-      const grid = grids[number] as Float32Array;
-      add(space.lines, (frame) => this.forward(frame, grid).activations[depth] as Float32Array);
-      add(space.regions, this.regions(space, depth + 1));
+      const plane = planes[number] as Plane;
+      const of = (frame: number, places: Float32Array): Float32Array =>
+        this.forward(frame, places).activations[depth] as Float32Array;
+      add(space.points, (frame) => projected(of(frame, inputs), plane));
+      add(space.lines, (frame) => projected(of(frame, plane.grid), plane));
+      add(space.kept, (frame) => Float32Array.of(kept(of(frame, inputs), plane)));
+      const through = (frame: number): Float32Array => means(of(frame, inputs), plane.origin.length);
+      add(
+        space.regions,
+        plane.basis.length === 0
+          ? this.regions(space, depth + 1)
+          : this.regions(space, depth + 1, (places, frame) => lifted(places, plane, through(frame))),
+      );
     }
     if (run.boundary !== null) {
       add(run.boundary.regions, this.regions(run.boundary, 0));
@@ -102,15 +118,22 @@ export class Frames {
     return both;
   }
 
-  private regions(space: Space, start: number): Recipe {
+  /** What the layers from one on say of the places of a plane, which may lie among more axes than two. */
+  private regions(
+    space: Space,
+    start: number,
+    lift: (places: Float32Array, frame: number) => Float32Array = (places) => places,
+  ): Recipe {
     const places = grid(space.x, space.y);
     const { units } = this;
     if (this.run.task.kind === "quantities") {
       return (frame) =>
-        (this.forward(frame, places, start).activations.at(-1) as Float32Array).filter((_, k) => k % units === 0);
+        (this.forward(frame, lift(places, frame), start).activations.at(-1) as Float32Array).filter(
+          (_, k) => k % units === 0,
+        );
     }
     return (frame) => {
-      const scores = this.scores(frame, places, start);
+      const scores = this.scores(frame, lift(places, frame), start);
       const classes = (2 * scores.length) / places.length;
       return Float32Array.from({ length: places.length / 2 }, (_, k) => {
         if (classes > 2) return winner(scores, k * classes, classes);
@@ -165,6 +188,50 @@ export class Frames {
       return Math.min(largest + Math.log(sum) - (own[label] as number), most);
     });
   }
+}
+
+/** Where points (point, unit) are drawn: (point, 2). */
+function projected(points: Float32Array, { origin, basis }: Plane): Float32Array {
+  if (basis.length === 0) return points;
+  const units = origin.length;
+  return Float32Array.from({ length: (2 * points.length) / units }, (_, k) => {
+    const from = (k >> 1) * units;
+    let sum = 0;
+    for (let unit = 0; unit < units; unit++) {
+      sum += ((points[from + unit] as number) - (origin[unit] as number)) * (basis[2 * unit + (k % 2)] as number);
+    }
+    return sum;
+  });
+}
+
+/** The points (place, unit) that are drawn at these places, of the plane that holds `through`. */
+function lifted(places: Float32Array, plane: Plane, through: Float32Array): Float32Array {
+  const units = through.length;
+  const [right, up] = projected(through, plane) as unknown as [number, number];
+  const found = new Float32Array((places.length / 2) * units);
+  for (let k = 0; k < found.length; k++) {
+    const [place, unit] = [2 * Math.floor(k / units), k % units];
+    const across = ((places[place] as number) - right) * (plane.basis[2 * unit] as number);
+    found[k] =
+      (through[unit] as number) + across + ((places[place + 1] as number) - up) * (plane.basis[2 * unit + 1] as number);
+  }
+  return found;
+}
+
+/** The mean of points (point, unit). */
+function means(points: Float32Array, units: number): Float32Array {
+  const sums = new Float64Array(units);
+  for (const [k, value] of points.entries()) sums[k % units] = (sums[k % units] as number) + value;
+  return Float32Array.from(sums, (sum) => (sum * units) / points.length);
+}
+
+/** The share of the variance of points (point, unit) that is drawn. */
+function kept(points: Float32Array, plane: Plane): number {
+  const variance = (values: Float32Array, units: number): number => {
+    const mean = means(values, units);
+    return values.reduce((sum, value, k) => sum + (value - (mean[k % units] as number)) ** 2, 0);
+  };
+  return variance(projected(points, plane), 2) / variance(points, plane.origin.length);
 }
 
 /** The number of the class with the highest score, the first of equals; NaN where a score is not a number. */

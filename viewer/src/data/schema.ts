@@ -47,7 +47,9 @@ export interface Curve {
  * l, of more the number of the class that wins, of quantities the first. Several labels are shown as two classes of
  * the first. `lines` (frame, line, point, 2) are a grid of the inputs' plane as the layer warps it, `grid` (line,
  * point, 2) the same as it lies in that plane. `kept` (frame,) is the share of the variance that is drawn,
- * `agreement` (frame,) that of examples that are predicted as the place at which they are drawn.
+ * `agreement` (frame,) that of examples that are predicted as the place at which they are drawn. Points of a layer
+ * that is projected are (activations - `origin` (unit,)) x `basis` (unit, axis), whose columns are orthonormal, and
+ * regions those of the plane through the mean of the examples; of very wide layers, and of inputs, neither is given.
  */
 export interface Space {
   layer: string;
@@ -58,6 +60,8 @@ export interface Space {
   regions: Values | null;
   lines: Values | null;
   grid: Values | null;
+  origin: Values | null;
+  basis: Values | null;
   kept: Values | null;
   agreement: Values | null;
 }

@@ -74,10 +74,10 @@ export function described(fork: Fork, version: number): { run: Run; recipes: Map
       x: even(x, space.x.length),
       y: even(y, space.y.length),
       points: like(space.points, `${part}/points`),
-      lines: space.lines && like(space.lines, `${part}/lines`),
+      lines: run.inputs?.shape[1] === 2 ? space.lines && like(space.lines, `${part}/lines`) : null,
       // Behind the last layer there is no network that could say anything of places.
       regions: space.layer === mlp.layers.at(-1)?.name ? null : regions(space.regions, `${part}/regions`),
-      kept: null,
+      kept: space.kept && like(space.kept, `${part}/kept`),
       agreement: null,
     };
   });
@@ -138,8 +138,13 @@ function networkRecipes(run: Run, fork: Fork, parts: Weights[]): Map<string, Rec
     labels: data.all(run.labels) ?? new Float32Array(0),
     targets: data.all(run.targets) ?? new Float32Array(0),
   };
-  const grids = run.spaces.map(({ grid }) => data.all(grid) ?? new Float32Array(0));
-  const recipes = new Frames(run, parts).recipes(known, grids);
+  const read = (values: Values | null): Float32Array => data.all(values) ?? new Float32Array(0);
+  const planes = run.spaces.map(({ grid, origin, basis }) => ({
+    grid: read(grid),
+    origin: read(origin),
+    basis: read(basis),
+  }));
+  const recipes = new Frames(run, parts).recipes(known, planes);
   const layers = job.layers.map((layer, k) => ({
     ...layer,
     activation: parts[k]?.layer.activation ?? layer.activation,
@@ -182,9 +187,8 @@ function missing({ origin, ranges }: Fork): string[] {
   if (run.curves.some(({ split }) => split === "validation"))
     found.push("no validation curves: the page lacks those examples");
   if (run.distributions.length > 0) found.push("no distributions: they are not computed in the page");
-  if (run.spaces.length > ranges.size || run.tours.length > 0) {
-    found.push("layers of more than two units are not shown: the page lacks what projects them");
-  }
+  if (run.tours.length > 0) found.push("no tours: they are not computed in the page");
+  if (run.spaces.length > ranges.size) found.push("not all layers: the page lacks what projects them");
   if (run.boundary !== null && run.inputs?.shape[1] !== 2)
     found.push("no decision boundary: the network has more than two inputs");
   return found;

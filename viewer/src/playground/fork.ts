@@ -59,10 +59,9 @@ export class Fork {
     for (const [k, { name: what, split, values }] of data.run.curves.entries()) {
       if (split === "train" && ["loss", "accuracy", "R²"].includes(what)) this.curves.set(k, until(values));
     }
-    for (const [k, { layer, x, y }] of data.run.spaces.entries()) {
-      // What is seen of wider layers is a projection that the page does not know.
+    for (const [k, { layer, x, y, basis }] of data.run.spaces.entries()) {
       const units = origin.mlp.layers.find((one) => one.name === layer)?.kernel.shape[2];
-      if (units === 2) this.ranges.set(k, [ends(x), ends(y)]);
+      if (units === 2 || (units !== undefined && basis !== null)) this.ranges.set(k, [ends(x), ends(y)]);
     }
     this.made = this.describe();
   }

@@ -53,7 +53,9 @@ export async function originOf(data: RunData, frame: number): Promise<Origin> {
     for (let k = 0; k <= frame; k++) await data.want(values, k);
   };
   await Promise.all([
-    ...[inputs, targets, labels, ...spaces.map(({ grid }) => grid)].map((values) => values && data.load(values)),
+    ...[inputs, targets, labels, ...spaces.flatMap(({ grid, origin, basis }) => [grid, origin, basis])].map(
+      (values) => values && data.load(values),
+    ),
     ...[...of, ...curves.map(({ values }) => values)].map(upTo),
     data.want(mlp.mean_loss, frame),
   ]);

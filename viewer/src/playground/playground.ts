@@ -94,9 +94,10 @@ export class Playground {
 /** How far a training is, or how it ended. */
 function words(fork: Fork): string {
   const { status, trained, settings, diverged } = fork;
-  const epochs = `${trained.toLocaleString("en")} of ${settings.epochs.toLocaleString("en")} epochs`;
+  const count = (epochs: number): string => `${epochs.toLocaleString("en")} ${epochs === 1 ? "epoch" : "epochs"}`;
+  const epochs = `${trained.toLocaleString("en")} of ${count(settings.epochs)}`;
   if (status === "training") return epochs;
   if (status === "failed") return `failed after ${epochs}`;
-  if (diverged) return `diverged after ${trained.toLocaleString("en")} epochs: the weights are numbers no more`;
-  return status === "stopped" ? `stopped after ${epochs}` : `${trained.toLocaleString("en")} epochs trained`;
+  if (diverged) return `diverged after ${count(trained)}: the weights are numbers no more`;
+  return status === "stopped" ? `stopped after ${epochs}` : `${count(trained)} trained`;
 }
