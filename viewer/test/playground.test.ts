@@ -297,6 +297,31 @@ test("what grows is followed, and a fork that is stopped keeps what it has", asy
   assert.deepEqual([fork.status, fork.trained, stopped, changes], ["stopped", 1, 1, 3]);
 });
 
+test("what is forked is asked once whether it has changed, and given anew then", async () => {
+  let [asked, stopped, given] = [0, 0, 0];
+  let tell = (): void => undefined;
+  class Growing extends NetworkRuns {
+    override payload(): ReturnType<NetworkRuns["payload"]> {
+      given++;
+      return super.payload();
+    }
+    onChange(listener: () => void): () => void {
+      asked++;
+      tell = listener;
+      return () => stopped++;
+    }
+  }
+  const forks = new Forks(new Growing(), later);
+  let heard = 0;
+  const stops = [forks.onChange(() => heard++), forks.onChange(() => heard++)];
+  await forks.payload();
+  await forks.payload();
+  tell();
+  await forks.payload();
+  for (const stop of stops) stop();
+  assert.deepEqual([asked, heard, given, stopped], [1, 2, 2, 1]);
+});
+
 test("a training that fails says why", async () => {
   let said = "";
   const forks = new Forks(new NetworkRuns(), (_, __, fail) => {

@@ -15,6 +15,7 @@ export type Start = (job: Job, report: (progress: Progress) => void, fail: (why:
 export class Forks implements Source {
   readonly all: Fork[] = [];
   private base: Promise<Payload> | null = null;
+  private stopInner: (() => void) | undefined;
   private readonly stops = new Map<Fork, () => void>();
   private readonly listeners = new Set<() => void>();
   /** Also those that are removed: until others are drawn in their place, their numbers are asked for. */
@@ -27,7 +28,10 @@ export class Forks implements Source {
 
   async payload(): Promise<Payload> {
     this.base ??= this.inner.payload();
-    const payload = await this.base;
+    const payload = await this.base.catch((error: unknown) => {
+      this.base = null;
+      throw error;
+    });
     return { ...payload, runs: [...payload.runs, ...this.all.map(({ run }) => run)] };
   }
 
@@ -38,13 +42,16 @@ export class Forks implements Source {
 
   onChange(listener: () => void): () => void {
     this.listeners.add(listener);
-    const stop = this.inner.onChange?.(() => {
+    // A server is asked once, however many listen.
+    this.stopInner ??= this.inner.onChange?.(() => {
       this.base = null;
-      listener();
+      this.changed();
     });
     return () => {
       this.listeners.delete(listener);
-      stop?.();
+      if (this.listeners.size > 0) return;
+      this.stopInner?.();
+      this.stopInner = undefined;
     };
   }
 

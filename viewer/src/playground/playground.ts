@@ -84,6 +84,8 @@ export class Playground {
       const busy = fork.status === "training";
       done.value = fork.trained;
       done.hidden = stop.hidden = !busy;
+      // How it ended is read out, every epoch is not.
+      state.setAttribute("aria-live", busy ? "off" : "polite");
       state.textContent = words(fork);
     };
     this.rows.set(fork, { element, update });
