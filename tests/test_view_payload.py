@@ -267,6 +267,14 @@ def test_a_network_of_quantities(record, dense):
     read(content, run["spaces"][0]["regions"])
 
 
+def test_it_says_what_acts_in_training_only(record, dense, keras):
+    inputs = np.random.default_rng(0).normal(size=(20, 2)).astype("float32")
+    noisy = [keras.layers.GaussianNoise(0.1), dense(3, "tanh"), keras.layers.Dropout(0.2), dense(1)]
+    for layers, noise in ((noisy, ["Dropout", "GaussianNoise"]), ([dense(1)], [])):
+        content = shown([record((inputs, inputs[:, :1]), layers, "mse")])
+        assert content.payload["runs"][0]["mlp"]["noise"] == noise
+
+
 def test_it_says_how_points_of_a_wide_layer_are_projected(record, dense):
     draw = np.random.default_rng(0)
     inputs, labels = draw.normal(size=(40, 2)).astype("float32"), draw.integers(0, 3, 40)

@@ -134,6 +134,7 @@ export class NetworkRuns implements Source {
         ],
         mean_loss: this.float(at("mean loss"), ["frame"], [frames], meanLoss),
         training: null,
+        noise: [],
         computes: [],
       },
       marks: [],

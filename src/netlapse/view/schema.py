@@ -148,12 +148,14 @@ class Mlp(TypedDict):
 
     `computes` names the arrays that a file leaves out because they are computed, which was compared with what is
     recorded when the file was made. By `mean_loss` (frame,), the recorded loss of the examples shown, a page can tell
-    that its network is the recorded one.
+    that its network is the recorded one. `noise` are the types of layers that act while the network is trained only,
+    such as dropout.
     """
 
     layers: list[Dense]
     mean_loss: Array
     training: Training | None
+    noise: list[str]
     computes: list[str]
 
 

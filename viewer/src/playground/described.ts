@@ -44,6 +44,7 @@ export function described(fork: Fork, version: number): { run: Run; recipes: Map
       batch_size: settings.batchSize,
       loss: run.loss,
     },
+    noise: [],
     computes: [],
   };
   let at = 0;
@@ -188,7 +189,7 @@ function missing({ origin, ranges }: Fork): string[] {
     found.push("no validation curves: the page lacks those examples");
   if (run.distributions.length > 0) found.push("no distributions: they are not computed in the page");
   if (run.tours.length > 0) found.push("no tours: they are not computed in the page");
-  if (run.spaces.length > ranges.size) found.push("not all layers: the page lacks what projects them");
+  if (run.spaces.length > ranges.size) found.push("not all layers: some are not computed in the page");
   if (run.boundary !== null && run.inputs?.shape[1] !== 2)
     found.push("no decision boundary: the network has more than two inputs");
   return found;

@@ -155,10 +155,11 @@ function hints({ run }: RunData, known: boolean): string[] {
   const count = rowsOf(run).length.toLocaleString("en");
   found.push(`It trains on the ${count} examples of this page, which may be fewer than the run was trained on.`);
   found.push("The weights are those of this epoch; the optimiser's state starts anew.");
+  found.push("Penalties on weights are left out, if the run had any.");
   if (run.mlp?.layers.some(({ kernel }) => kernel.dtype !== "float32")) {
     found.push("The page has these weights rounded to 16 bits.");
   }
-  const without = leftOut(run.hyperparameters);
+  const without = [...(run.mlp?.noise ?? []), ...leftOut(run.hyperparameters)];
   if (without.length > 0) found.push(`It trains without ${without.join(", ")}.`);
   return found;
 }
