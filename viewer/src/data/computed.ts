@@ -3,7 +3,7 @@ import { Frames, type Recipe } from "./recipes";
 import type { Mlp, Payload, Run, Values } from "./schema";
 import { type Source, type Typed, frameSize } from "./source";
 
-/** Frames that are computed before the page may do something else. */
+/** Milliseconds of computing before the page may do something else. */
 const AT_ONCE = 8;
 /** By how much the mean loss may differ from the recorded one, in parts of 1 or of the loss if that is larger. */
 const NEAR = 1e-3;
@@ -81,8 +81,12 @@ export class ComputedSource implements Source {
 export async function computed(values: Values, recipe: Recipe, from: number, to: number): Promise<Typed> {
   const size = frameSize(values);
   const stored = values.dtype === "uint8" ? new Uint8Array((to - from) * size) : new Float32Array((to - from) * size);
+  let since = performance.now();
   for (let frame = from; frame < to; frame++) {
-    if (frame > from && (frame - from) % AT_ONCE === 0) await pause();
+    if (performance.now() - since > AT_ONCE) {
+      await pause();
+      since = performance.now();
+    }
     const found = recipe(frame);
     const start = (frame - from) * size;
     if (stored instanceof Float32Array) stored.set(found, start);

@@ -27,6 +27,8 @@ export class ForkDialog {
   private readonly ofRun = field("Run", this.run);
   private readonly hidden = field("Activation of the hidden layers", this.activation);
   private optimisers: Optimiser[] = [];
+  /** What the form is about: time may go on meanwhile, with a fork that grows. */
+  private chosen: { data: RunData; frame: number } | null = null;
 
   /** `fork` begins the training; what it throws is shown. */
   constructor(
@@ -73,15 +75,12 @@ export class ForkDialog {
     this.rate.select();
   }
 
-  /** The run that is chosen, and its frame at that moment. */
-  private chosen(): [data: RunData, frame: number] {
-    const k = Number(this.run.value);
-    return [this.session.runs[k] as RunData, Math.round(this.session.positions()[k] as number)];
-  }
-
   /** Puts what the run was trained with into the form. */
   private fill(): void {
-    const [data, frame] = this.chosen();
+    const k = Number(this.run.value);
+    const data = this.session.runs[k] as RunData;
+    const frame = Math.round(this.session.positions()[k] as number);
+    this.chosen = { data, frame };
     const { mlp } = data.run;
     const training = mlp?.training ?? null;
     const own = optimiserOf(data.run);
@@ -128,7 +127,8 @@ export class ForkDialog {
       ...(this.optimisers[Number(this.optimiser.value)] as Optimiser),
       rate: this.rate.valueAsNumber,
     };
-    const [data, frame] = this.chosen();
+    if (this.chosen === null) return;
+    const { data, frame } = this.chosen;
     this.go.disabled = true;
     try {
       await this.fork(data, frame, {

@@ -8,6 +8,7 @@ export const PLAYGROUND = `
   background: var(--surface); border-radius: 8px; box-shadow: 0 0 0 1px var(--grid); overflow-wrap: anywhere;
 }
 .forks .quiet { margin-right: auto; font-variant-numeric: tabular-nums; }
+.forks li > button:last-child { margin-left: auto; }
 .forks progress { accent-color: var(--accent); width: 120px; }
 .fork { width: min(440px, 94vw); padding: 20px 24px; }
 .fork form { display: grid; gap: 10px; }
