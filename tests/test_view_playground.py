@@ -288,6 +288,14 @@ def test_a_fork_by_keys_is_the_same_each_time_and_goes_when_removed(open_page):
     assert said[0] == said[1] != ""
 
 
+def test_a_fork_begins_where_its_dialog_was_opened(open_page):
+    page = open_page()
+    page.keyboard.press("f")
+    page.evaluate("window.netlapse.seek(5)")
+    fork(page)
+    assert "from epoch 3: as before" in forks(page).text_content()
+
+
 def test_a_training_is_stopped(open_page):
     # In the place of the worker, one that never comes to an end.
     page = open_page(
