@@ -120,7 +120,7 @@ def test_planes_are_those_of_the_measures(small):
         np.testing.assert_allclose(read(content, space[key]), values, rtol=1e-5, atol=1e-5)
     lead = wanted.plane_logits[..., 0]
     np.testing.assert_allclose(read(content, space["regions"]), lead / (1 + abs(lead)), atol=HALF_LEAD)
-    assert (space["kept"], space["agreement"]) == (None, None)
+    assert (space["origin"], space["basis"], space["kept"], space["agreement"]) == (None,) * 4
     # The grid's lines, put through the layer, are the warped ones.
     grid = read(content, space["grid"])
     hidden = replay.activations("hidden", inputs=grid.reshape(-1, 2).astype(np.float32))
@@ -311,6 +311,27 @@ def test_a_network_of_quantities(record, dense):
     assert [curve["quantity"] for curve in run["curves"]] == ["mean squared error", "R²"]
     assert run["diagram"]["maps"] is None
     read(content, run["spaces"][0]["regions"])
+
+
+def test_it_says_what_acts_in_training_only(record, dense, keras):
+    inputs = np.random.default_rng(0).normal(size=(20, 2)).astype("float32")
+    noisy = [keras.layers.GaussianNoise(0.1), dense(3, "tanh"), keras.layers.Dropout(0.2), dense(1)]
+    for layers, noise in ((noisy, ["Dropout", "GaussianNoise"]), ([dense(1)], [])):
+        content = shown([record((inputs, inputs[:, :1]), layers, "mse")])
+        assert content.payload["runs"][0]["mlp"]["noise"] == noise
+
+
+def test_it_says_how_points_of_a_wide_layer_are_projected(record, dense):
+    draw = np.random.default_rng(0)
+    inputs, labels = draw.normal(size=(40, 2)).astype("float32"), draw.integers(0, 3, 40)
+    replay = record((inputs, labels), [dense(5, "tanh"), dense(3, "softmax")], "sparse_categorical_crossentropy")
+    content = shown([replay], ahead=True)
+    space = content.payload["runs"][0]["spaces"][0]
+    origin, basis = read(content, space["origin"]), read(content, space["basis"])
+    assert (origin.shape, basis.shape) == ((5,), (5, 2))
+    np.testing.assert_allclose(basis.T @ basis, np.eye(2), atol=1e-6)
+    points = (replay.activations(space["layer"]) - origin) @ basis
+    np.testing.assert_allclose(read(content, space["points"]), points, rtol=1e-4, atol=1e-5)
 
 
 def test_a_network_of_labels(record, dense):

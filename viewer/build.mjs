@@ -39,17 +39,23 @@ function licences(inputs) {
   return texts.join(`\n${"-".repeat(80)}\n\n`);
 }
 
-mkdirSync(out, { recursive: true });
-const { metafile } = await build({
+const options = {
   absWorkingDir: here,
-  entryPoints: { page: "src/hosts/page.ts" },
-  outdir: out,
   bundle: true,
   minify: true,
   format: "iife",
   target: "es2022",
   charset: "utf8",
   legalComments: "none",
+};
+mkdirSync(out, { recursive: true });
+// The script of a worker is text in the others: pages may load nothing.
+const worker = await build({ ...options, entryPoints: ["src/playground/worker.ts"], write: false });
+const { metafile } = await build({
+  ...options,
+  entryPoints: { page: "src/hosts/page.ts" },
+  outdir: out,
+  define: { WORKER: JSON.stringify(worker.outputFiles[0].text) },
   metafile: true,
 });
 writeFileSync(join(out, "LICENSES.txt"), licences(metafile.inputs));

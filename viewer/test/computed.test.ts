@@ -51,13 +51,13 @@ function payload(means: number[]): Payload {
   const probabilities = values("probabilities", [2, 3, 2], ["frame", "example", "class"]);
   const losses = values("losses", [2, 3], ["frame", "example"]);
   const maps = values("maps", [2, 3, 3, 3], ["frame", "unit", "row", "column"]);
-  const plane = { projection: "units 0 and 1", x: GRID, y: GRID, own_x: GRID, own_y: GRID, leads: null, kept: null, agreement: null };
+  const plane = { projection: "units 0 and 1", x: GRID, y: GRID, own_x: GRID, own_y: GRID, leads: null, origin: null, basis: null, kept: null, agreement: null };
   const run = {
     name: "run",
     task: { kind: "classes", names: ["no", "yes"], link: "sigmoid" },
     inputs: values("inputs", [3, 2], ["example", "input"], POINTS.flat()),
     labels: values("labels", [3], ["example"], LABELS),
-    targets: null, predictions: null, probabilities, losses,
+    targets: null, predictions: null, wrong: null, probabilities, losses,
     spaces: [{ layer: "hidden", points, regions, lines, grid, ...plane }],
     boundary: { layer: "inputs", points: values("at", [1, 3, 2], ["frame"]), regions: edges, lines: null, grid: null, ...plane },
     diagram: {

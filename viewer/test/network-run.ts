@@ -75,6 +75,9 @@ export class NetworkRuns implements Source {
     const wrong = Uint8Array.from({ length: frames * examples }, (_, k) =>
       Number((probabilities[2 * k + classOf(k)] as number) < 0.5),
     );
+    const lossOf = (k: number): number => -Math.log(probabilities[2 * k + classOf(k)] as number);
+    const meanLoss = (f: number): number =>
+      Array.from({ length: examples }, (_, e) => lossOf(f * examples + e)).reduce((a, b) => a + b) / examples;
     const mean = this.float(at("loss"), ["frame"], [frames], (f) => 1 / (1 + f * (1 + number)));
     return {
       id: at("id"),
@@ -102,9 +105,7 @@ export class NetworkRuns implements Source {
       probabilities: this.keep(at("p"), ["frame", "example", "class"], [frames, examples, 2], "float32", probabilities),
       targets: null,
       predictions: null,
-      losses: this.float(at("losses"), ["frame", "example"], [frames, examples], (k) => {
-        return -Math.log(probabilities[2 * k + classOf(k)] as number);
-      }),
+      losses: this.float(at("losses"), ["frame", "example"], [frames, examples], lossOf),
       wrong: this.keep(at("wrong"), ["frame", "example"], [frames, examples], "uint8", wrong),
       spaces: [
         {
@@ -119,6 +120,8 @@ export class NetworkRuns implements Source {
           leads: null,
           lines: null,
           grid: null,
+          origin: null,
+          basis: null,
           kept: null,
           agreement: null,
         },
@@ -132,8 +135,9 @@ export class NetworkRuns implements Source {
           { name: "hidden", activation: "tanh", kernel, bias },
           { name: "output", activation: "sigmoid", kernel: lastKernel, bias: lastBias },
         ],
-        mean_loss: mean,
+        mean_loss: this.float(at("mean loss"), ["frame"], [frames], meanLoss),
         training: null,
+        noise: [],
         computes: [],
       },
       marks: [],

@@ -101,6 +101,8 @@ export function twoClasses(memory: Memory, prefix = ""): Run {
     leads: null,
     lines: null,
     grid: null,
+    origin: null,
+    basis: null,
     kept: memory.array(name(`${layer}/kept`), ["frame"], [f], () => 0.98),
     agreement: memory.array(name(`${layer}/agreement`), ["frame"], [f], () => 0.99),
   });

@@ -24,6 +24,8 @@ ACTIVATIONS = frozenset(
         *("softsign", "sigmoid", "hard_sigmoid", "tanh", "exponential", "softmax"),
     )
 )
+# What types of layers are called that change a network only while it is trained.
+_NOISE = ("Dropout", "Noise")
 # Weights times places that are evaluated for a frame: what takes a browser 5 to 8 ms.
 _MOST_PRODUCTS = 5_000_000
 
@@ -94,7 +96,14 @@ def mlp(replay: Replay, losses: Array, places: int, prefix: str, numbers: Number
         return {"mean_loss": single(of_examples.mean(axis=1, dtype=float))}
 
     mean_loss = numbers.moving(prefix, len(replay.epochs), mean, {"mean_loss": ()})["mean_loss"]
-    return {"layers": layers, "mean_loss": mean_loss, "training": _training(replay), "computes": []}
+    noise = {layer.type for layer in replay.run.manifest.layers if any(word in layer.type for word in _NOISE)}
+    return {
+        "layers": layers,
+        "mean_loss": mean_loss,
+        "training": _training(replay),
+        "noise": sorted(noise),
+        "computes": [],
+    }
 
 
 def _training(replay: Replay) -> Training | None:

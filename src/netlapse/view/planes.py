@@ -32,6 +32,8 @@ _MOST_LAYERS, _FEW, _FEW_OF_WIDE = 6, 64, 8
 # Rows and columns of the regions over the inputs' plane: of two inputs, and of more.
 BOUNDARY, _COARSE = 81, 61
 _BLOCK_BYTES = 2**25
+# No network with a layer of more units is one that the page computes.
+_WIDEST = 512
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,14 @@ def space(replay: Replay, layer: str, how: Plane, inputs: Inputs, prefix: str, n
     if first.lines is not None and first.domain is not None:
         lattice = plane.lattice(first.domain, first.lines.shape[1] // 2, first.lines.shape[2])
         grid = numbers.still(f"{prefix}/grid", lattice, ("line", "point", "axis"))
-    return _space(layer, how.projection, (x, y), how.own, given["points"], given, grid)
+    known: dict[str, Array] = {}
+    if wide and len(how.projection.origin) <= _WIDEST:
+        for name, values, axes in (
+            ("origin", how.projection.origin, ("unit",)),
+            ("basis", how.projection.basis, ("unit", "axis")),
+        ):
+            known[name] = numbers.still(f"{prefix}/{name}", single(values), axes)
+    return _space(layer, how.projection, (x, y), how.own, given["points"], {**given, **known}, grid)
 
 
 def boundary(replay: Replay, inputs: Inputs, prefix: str, numbers: Numbers) -> Space:
@@ -297,6 +306,8 @@ def _space(
         "leads": given.get("leads"),
         "lines": given.get("lines"),
         "grid": grid,
+        "origin": given.get("origin"),
+        "basis": given.get("basis"),
         "kept": given.get("kept"),
         "agreement": given.get("agreement"),
     }

@@ -50,7 +50,10 @@ export interface Curve {
  * wins over the next, as l / (1 + l), at places beside those of another; elsewhere 1. Several labels are shown as
  * two classes of the first. `lines` (frame, line, point, 2) are a grid of the inputs' plane as the layer warps it,
  * `grid` (line, point, 2) the same as it lies in that plane. `kept` (frame,) is the share of the variance that is
- * drawn, `agreement` (frame,) that of examples that are predicted as the place at which they are drawn.
+ * drawn, `agreement` (frame,) that of examples that are predicted as the place at which they are drawn. Points of a
+ * layer that is projected are (activations - `origin` (unit,)) x `basis` (unit, axis), whose columns are orthonormal,
+ * and regions those of the plane through the mean of the examples; of very wide layers, and of inputs, neither is
+ * given.
  */
 export interface Space {
   layer: string;
@@ -64,6 +67,8 @@ export interface Space {
   leads: Values | null;
   lines: Values | null;
   grid: Values | null;
+  origin: Values | null;
+  basis: Values | null;
   kept: Values | null;
   agreement: Values | null;
 }
@@ -145,12 +150,14 @@ export interface Training {
  *
  * `computes` names the arrays that a file leaves out because they are computed, which was compared with what is
  * recorded when the file was made. By `mean_loss` (frame,), the recorded loss of the examples shown, a page can tell
- * that its network is the recorded one.
+ * that its network is the recorded one. `noise` are the types of layers that act while the network is trained only,
+ * such as dropout.
  */
 export interface Mlp {
   layers: Dense[];
   mean_loss: Values;
   training: Training | null;
+  noise: string[];
   computes: string[];
 }
 

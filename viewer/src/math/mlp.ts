@@ -1,7 +1,9 @@
 import type { Dense, Mlp, Task } from "../data/schema";
 import type { RunData } from "../model/run";
 
-type Activation = (z: Float32Array, units: number) => void;
+/** In single precision, which views are drawn in, or in double, which a training goes on in. */
+export type Numbers = Float32Array | Float64Array;
+type Activation = (z: Numbers, units: number) => void;
 
 function each(function_: (z: number) => number): Activation {
   return (z) => {
@@ -9,7 +11,7 @@ function each(function_: (z: number) => number): Activation {
   };
 }
 
-const sigmoid = (z: number): number => 1 / (1 + Math.exp(-z));
+export const sigmoid = (z: number): number => 1 / (1 + Math.exp(-z));
 
 /** By Keras' names, and with Keras' constants. Each changes its argument. */
 const ACTIVATIONS: Record<string, Activation> = {
@@ -129,16 +131,16 @@ export function dense(
 }
 
 /** Applies an activation function to pre-activations (example, unit), in their place. */
-export function activate(name: string, z: Float32Array, units: number): void {
+export function activate(name: string, z: Numbers, units: number): void {
   ACTIVATIONS[name]?.(z, units);
 }
 
-function softplus(z: number): number {
+export function softplus(z: number): number {
   return Math.max(z, 0) + Math.log1p(Math.exp(-Math.abs(z)));
 }
 
 /** Probabilities of scores (example, unit), in their place. */
-export function softmax(z: Float32Array, units: number): void {
+export function softmax(z: Numbers, units: number): void {
   for (let from = 0; from < z.length; from += units) {
     let largest = Number.NEGATIVE_INFINITY;
     for (let k = from; k < from + units; k++) largest = Math.max(largest, z[k] as number);
@@ -152,7 +154,7 @@ export function softmax(z: Float32Array, units: number): void {
 }
 
 /** The error function to 1.5e-7: Abramowitz and Stegun, 7.1.26. */
-function erf(x: number): number {
+export function erf(x: number): number {
   const t = 1 / (1 + 0.3275911 * Math.abs(x));
   const series = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
   return Math.sign(x) * (1 - series * Math.exp(-x * x));

@@ -152,6 +152,11 @@ export class RunData {
     const before = new Map(arraysOf(earlier.run).map((values) => [values.name, values]));
     const tails: Promise<void>[] = [];
     for (const [name, values] of known) {
+      const whole = earlier.whole.get(name);
+      if (whole !== undefined) {
+        this.asked.add(name);
+        this.whole.set(name, whole);
+      }
       const old = before.get(name);
       if (old === undefined || old.low !== values.low || old.step !== values.step || !timed(values)) continue;
       if (frameSize(old) !== frameSize(values)) continue;

@@ -10,6 +10,7 @@ const KEYS: [string, string][] = [
   ["Enter", "in a view: select that example"],
   ["Tab, ← →", "of a tour: to its sliders, which turn it by hand"],
   ["Esc", "nothing selected"],
+  ["f", "fork here: train on with other settings"],
   ["?", "this help"],
 ];
 

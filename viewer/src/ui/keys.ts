@@ -2,7 +2,13 @@ import type { Session } from "../model/session";
 import type { Player } from "./player";
 
 /** What a key does; whether it did anything. */
-export function press(event: KeyboardEvent, session: Session, player: Player, help: HTMLDialogElement): boolean {
+export function press(
+  event: KeyboardEvent,
+  session: Session,
+  player: Player,
+  help: HTMLDialogElement,
+  fork: () => void,
+): boolean {
   if (event.ctrlKey || event.metaKey || event.altKey || help.open) return false;
   const target = event.composedPath()[0] as HTMLElement;
   // A list chooses with the arrows, a slider other than that of time moves, a button is pressed with Space.
@@ -23,6 +29,7 @@ export function press(event: KeyboardEvent, session: Session, player: Player, he
     End: () => clock.seek(session.last),
     "<": () => player.change(-1),
     ">": () => player.change(1),
+    f: fork,
     "?": () => help.showModal(),
     Escape: () => state.update({ selected: new Set(), hovered: null }),
   };

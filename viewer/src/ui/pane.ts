@@ -63,11 +63,16 @@ export class Pane {
     return data !== undefined && this.view.available(data);
   }
 
+  /** Why there is nothing to see. */
+  private get lacking(): string {
+    return this.scene.data.run.status === "forked" ? "Not computed for forks" : "Not recorded for this run";
+  }
+
   /** Draws what is on the screen; whether it is. */
   draw(): boolean {
     const { scene } = this;
     if (!this.seen || this.canvas.width === 0 || this.canvas.height === 0 || scene.width === 0) return false;
-    const shapes = this.available ? this.view.layout(scene) : [nothing(scene)];
+    const shapes = this.available ? this.view.layout(scene) : [nothing(scene, this.lacking)];
     if (this.gesture?.kind === "brush") shapes.push(frame(this.gesture, scene));
     this.painter.paint(shapes, scene.theme, this.canvas.width / scene.width);
     return true;
@@ -76,7 +81,7 @@ export class Pane {
   /** Says in words what is seen now; not done for every frame that plays. */
   describe(): void {
     const name = this.session.runs.length > 1 ? `${this.scene.data.run.name}. ` : "";
-    const text = this.available ? this.view.label(this.scene) : `${this.view.title}: not recorded for this run.`;
+    const text = this.available ? this.view.label(this.scene) : `${this.view.title}: ${this.lacking.toLowerCase()}.`;
     this.canvas.setAttribute("aria-label", `${name}${text}`);
   }
 
@@ -240,7 +245,6 @@ function frame({ from, to }: Gesture, { theme }: Scene): Shape {
   };
 }
 
-function nothing({ width, height, theme }: Scene): Shape {
-  const text = "Not recorded for this run";
+function nothing({ width, height, theme }: Scene, text: string): Shape {
   return { kind: "text", x: width / 2, y: height / 2, text, size: 13, colour: theme.muted, align: "center" };
 }

@@ -1,10 +1,16 @@
-import type { Payload } from "../data/schema";
+import type { Payload, Run } from "../data/schema";
 import type { Source } from "../data/source";
 import { RunData } from "../model/run";
 import { Session } from "../model/session";
 import { Signal } from "../model/signal";
 import { INITIAL, type State } from "../model/state";
+import { find, valueAt } from "../model/sync";
+import { Forks } from "../playground/forks";
+import { Playground } from "../playground/playground";
+import { startWorker } from "../playground/start";
+import { PLAYGROUND } from "../playground/styles";
 import { VIEWS } from "../views/index";
+import type { View } from "../views/view";
 import { h } from "./dom";
 import { helpDialog } from "./help";
 import { press } from "./keys";
@@ -24,7 +30,9 @@ export class Shell {
   readonly ready: Promise<void>;
   readonly player: Player;
   private readonly root: ShadowRoot;
-  private readonly panels: Panel[];
+  private panels: Panel[];
+  private readonly tooltip = new Tooltip();
+  private readonly playground: Playground;
   private readonly help = helpDialog();
   private readonly message = h("div", { class: "message", role: "status" });
   private scheduled = false;
@@ -34,17 +42,28 @@ export class Shell {
 
   /** Fetches what `source` has and shows it in `host`; `initial` is what the state differs in from the usual. */
   static async open(host: HTMLElement, source: Source, initial: (leader: Session) => Partial<State>): Promise<Shell> {
-    const payload = await source.payload();
+    const forks = new Forks(source, startWorker);
+    const payload = await forks.payload();
     let shell: Shell | null = null;
+    const opening = (run: Run): Promise<RunData> => RunData.open(run, forks, (error) => shell?.arrived(error));
+    // A run that is the same is not opened again.
     const open = (of: Payload): Promise<RunData[]> =>
-      Promise.all(of.runs.map((run) => RunData.open(run, source, (error) => shell?.arrived(error))));
-    const opened = new Shell(host, payload, await open(payload), initial);
+      Promise.all(of.runs.map((run) => shell?.session.runs.find((data) => data.run === run) ?? opening(run)));
+    const opened = new Shell(host, payload, await open(payload), initial, forks);
     shell = opened;
     opened.arrived();
-    // One after the other, however long each takes.
+    // One after the other, however long each takes; what changes meanwhile is followed together.
     let done = Promise.resolve();
-    source.onChange?.(() => {
-      done = done.then(() => opened.follow(source, open)).catch((error: unknown) => opened.arrived(error));
+    let waiting = false;
+    forks.onChange(() => {
+      if (waiting) return;
+      waiting = true;
+      done = done
+        .then(() => {
+          waiting = false;
+          return opened.follow(forks, open);
+        })
+        .catch((error: unknown) => opened.arrived(error));
     });
     return opened;
   }
@@ -54,19 +73,18 @@ export class Shell {
     payload: Payload,
     runs: RunData[],
     initial: (session: Session) => Partial<State>,
+    forks: Forks,
   ) {
     this.session = new Session(payload, runs, new Signal<State>(INITIAL));
     this.session.state.update(initial(this.session));
     this.ready = this.settled();
     this.root = host.shadowRoot ?? host.attachShadow({ mode: "open" });
-    this.root.adoptedStyleSheets = [sheet(STYLES)];
-    const tooltip = new Tooltip();
-    this.player = new Player(this.session, tooltip);
+    this.root.adoptedStyleSheets = [sheet(STYLES), sheet(PLAYGROUND)];
+    this.player = new Player(this.session, this.tooltip);
+    this.playground = new Playground(this.session, forks, (text) => this.say(text));
+    this.panels = this.panelsOfRuns();
+    this.root.replaceChildren(this.element());
     const schedule = (): void => this.schedule();
-    this.panels = VIEWS.filter((view) => payload.live || runs.some((data) => view.available(data))).map(
-      (view) => new Panel(this.session, view, tooltip, schedule, (text) => this.say(text)),
-    );
-    this.root.replaceChildren(this.element(tooltip));
     this.session.state.subscribe(schedule);
     this.session.arrivals.subscribe(schedule);
   }
@@ -80,34 +98,55 @@ export class Shell {
   /** Takes the keys that are pressed on `target` while nothing else is meant by them. */
   listen(target: EventTarget): void {
     target.addEventListener("keydown", (event) => {
-      if (event.defaultPrevented) return;
-      if (press(event as KeyboardEvent, this.session, this.player, this.help)) event.preventDefault();
+      if (event.defaultPrevented || this.playground.dialog.open) return;
+      const fork = (): void => this.playground.open();
+      if (press(event as KeyboardEvent, this.session, this.player, this.help, fork)) event.preventDefault();
     });
   }
 
-  private element(tooltip: Tooltip): HTMLElement {
+  private panelsOfRuns(): Panel[] {
     const { payload, runs } = this.session;
+    return VIEWS.filter((view) => payload.live || runs.some((data) => view.available(data))).map(
+      (view) =>
+        new Panel(
+          this.session,
+          view,
+          this.tooltip,
+          () => this.schedule(),
+          (text) => this.say(text),
+        ),
+    );
+  }
+
+  private element(): HTMLElement {
+    const { playground } = this;
+    const views = (): View[] => this.panels.map((panel) => panel.view);
+    const tools = toolbar(this.session, this.help, views, (text) => this.say(text));
+    tools.prepend(playground.button);
+    return h(
+      "div",
+      { class: "viewer" },
+      h("header", { class: "top" }, h("h1", {}, this.session.payload.title), tools),
+      playground.list,
+      this.notes(),
+      this.grid(),
+      this.player.element,
+      this.message,
+      this.help,
+      playground.dialog,
+      this.tooltip.element,
+    );
+  }
+
+  /** The views of the runs that there are. */
+  private grid(): HTMLElement {
+    const { runs } = this.session;
     const grid = h("main", { class: "grid" }, ...this.panels.map((panel) => panel.element));
     grid.classList.toggle("single", runs.length === 1);
     const least = runs.length === 1 ? LEAST : Math.min(runs.length * LEAST_OF_SEVERAL, 1000);
     grid.style.setProperty("--least", `${least}px`);
     this.captions();
-    return h(
-      "div",
-      { class: "viewer" },
-      h(
-        "header",
-        { class: "top" },
-        h("h1", {}, payload.title),
-        toolbar(this.session, this.help, this.panels, (text) => this.say(text)),
-      ),
-      this.notes(),
-      grid,
-      this.player.element,
-      this.message,
-      this.help,
-      tooltip.element,
-    );
+    return grid;
   }
 
   /** What tells the runs apart goes above every picture. */
@@ -123,14 +162,18 @@ export class Shell {
   }
 
   /** What of the runs could not be read, or is not shown. */
-  private notes(): HTMLElement | null {
+  private notes(): HTMLElement {
     const several = this.session.runs.length > 1;
     const notes = this.session.runs.flatMap(({ run }) =>
       run.missing.map((note) => (several ? `${run.name}: ${note}` : note)),
     );
-    if (notes.length === 0) return null;
     const list = h("ul", {}, ...notes.map((note) => h("li", {}, note)));
-    return h("details", { class: "notes" }, h("summary", {}, `Not shown (${notes.length})`), list);
+    return h(
+      "details",
+      { class: "notes", hidden: notes.length === 0 },
+      h("summary", {}, `Not shown (${notes.length})`),
+      list,
+    );
   }
 
   /** Something that was asked for has come, or never will. */
@@ -174,15 +217,40 @@ export class Shell {
     }, 150);
   }
 
-  /** Shows the frames that have been added; who is at the last frame stays at the last. */
+  /** Shows the frames and runs that have been added; who is at the last frame of a run that grows stays at its last. */
   private async follow(source: Source, open: (payload: Payload) => Promise<RunData[]>): Promise<void> {
     const { session } = this;
+    const [before, leader] = [session.runs, session.leader];
     const runs = await open(await source.payload());
-    await Promise.all(runs.map((data, k) => data.follow(session.runs[k] as RunData)));
-    const atEnd = session.state.value.t >= session.last;
+    const earlier = runs.map((data) => before.find((old) => old !== data && namesake(old, data)));
+    await Promise.all(runs.map((data, k) => earlier[k] && data.follow(earlier[k])));
+    const { t } = session.state.value;
+    const epoch = valueAt(leader.epochs, t);
+    const grown = runs.find((data, k) => {
+      const old = earlier[k];
+      return old !== undefined && data.frames > old.frames && old.epochs.at(-1) === epoch;
+    });
     session.runs = runs;
-    if (atEnd) session.state.update({ t: session.last });
+    // Frames may be counted of another run now.
+    if (grown !== undefined || !namesake(session.leader, leader)) {
+      session.state.update({ t: Math.round(find(session.leader.epochs, grown?.epochs.at(-1) ?? epoch)) });
+    }
+    const same = runs.length === before.length && runs.every((data, k) => namesake(data, before[k] as RunData));
+    if (!same) this.arrange();
     this.player.marks();
     this.arrived();
   }
+
+  /** Puts other runs side by side. */
+  private arrange(): void {
+    const [notes, grid] = [this.root.querySelector(".notes"), this.root.querySelector(".grid")];
+    this.panels = this.panelsOfRuns();
+    notes?.replaceWith(this.notes());
+    grid?.replaceWith(this.grid());
+  }
+}
+
+/** Whether these are states of the same run. */
+function namesake(one: RunData, other: RunData): boolean {
+  return one.run.epochs.name === other.run.epochs.name;
 }

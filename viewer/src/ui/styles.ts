@@ -63,6 +63,8 @@ select {
 .tips select { height: 28px; }
 .panes { flex: 1; display: grid; gap: 8px 18px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 220px), 1fr)); }
 .pane { margin: 0; min-width: 0; display: flex; flex-direction: column; }
+/* Pictures side by side are level, however long what stands above each. */
+.pane:has(figcaption) { display: grid; grid-row: span 2; grid-template-rows: subgrid; row-gap: 0; }
 .stage { flex: 1; position: relative; min-width: 0; }
 .pane figcaption { font-size: 13px; color: var(--muted); overflow-wrap: anywhere; min-height: 19px; }
 .pane figcaption b { color: var(--text); font-weight: 600; }

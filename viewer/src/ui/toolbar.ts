@@ -1,9 +1,9 @@
 import type { Session } from "../model/session";
 import type { State } from "../model/state";
+import type { View } from "../views/view";
 import { tourStep, firstAxes } from "../math/project";
 import { choice, h, icon, ICONS } from "./dom";
 import { saveFilm } from "./film";
-import type { Panel } from "./panel";
 
 const DISTRIBUTIONS: Record<string, string> = {
   weights: "weights",
@@ -23,7 +23,7 @@ const SYNCS: [string, string][] = [
 export function toolbar(
   session: Session,
   help: HTMLDialogElement,
-  panels: Panel[],
+  views: () => View[],
   say: (text: string) => void,
 ): HTMLElement {
   const { state, runs } = session;
@@ -37,13 +37,14 @@ export function toolbar(
     options: [string, string][],
     key: keyof State,
     value: (text: string) => Partial<State>,
-  ): void => {
+  ): HTMLElement => {
     const label = choice(name, options, String(state.value[key] ?? options[0]?.[0]), (text) =>
       state.update(value(text)),
     );
     const select = label.querySelector("select") as HTMLSelectElement;
     state.subscribe((now) => (select.value = String(now[key] ?? options[0]?.[0])));
     tools.push(label);
+    return label;
   };
   if (layers.length > 1)
     choose(
@@ -74,13 +75,12 @@ export function toolbar(
       (distribution) => ({ distribution }),
     );
   }
-  if (runs.length > 1) choose("In step by", SYNCS, "sync", (sync) => ({ sync: sync as State["sync"] }));
+  const step = choose("In step by", SYNCS, "sync", (sync) => ({ sync: sync as State["sync"] }));
+  const several = (): boolean => (step.hidden = session.runs.length === 1);
+  session.arrivals.subscribe(several);
+  several();
   const film = (): void => {
-    void saveFilm(
-      session,
-      panels.map((panel) => panel.view),
-      say,
-    ).catch((error: unknown) => say(String(error)));
+    void saveFilm(session, views(), say).catch((error: unknown) => say(String(error)));
   };
   const theme = (): void => state.update({ theme: state.value.theme === "dark" ? "light" : "dark" });
   return h(
