@@ -40,19 +40,25 @@ function licences(inputs) {
 }
 
 mkdirSync(out, { recursive: true });
-const { metafile } = await build({
-  absWorkingDir: here,
-  entryPoints: { page: "src/hosts/page.ts" },
-  outdir: out,
-  bundle: true,
-  minify: true,
-  format: "iife",
-  target: "es2022",
-  charset: "utf8",
-  legalComments: "none",
-  metafile: true,
-});
-writeFileSync(join(out, "LICENSES.txt"), licences(metafile.inputs));
+/** Makes one file, and says of what. */
+async function bundle(name, format) {
+  const { metafile } = await build({
+    absWorkingDir: here,
+    entryPoints: { [name]: `src/hosts/${name}.ts` },
+    outdir: out,
+    bundle: true,
+    minify: true,
+    format,
+    target: "es2022",
+    charset: "utf8",
+    legalComments: "none",
+    metafile: true,
+  });
+  for (const [path, { bytes }] of Object.entries(metafile.outputs))
+    console.log(`${relative(here, join(here, path))}: ${bytes} bytes`);
+  return metafile.inputs;
+}
+
+const inputs = { ...(await bundle("page", "iife")), ...(await bundle("widget", "esm")) };
+writeFileSync(join(out, "LICENSES.txt"), licences(inputs));
 writeFileSync(join(out, "manifest.json"), `${JSON.stringify({ sources: hashOfSources() }, null, 2)}\n`);
-for (const [path, { bytes }] of Object.entries(metafile.outputs))
-  console.log(`${relative(here, join(here, path))}: ${bytes} bytes`);

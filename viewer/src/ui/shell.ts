@@ -29,6 +29,7 @@ export class Shell {
   private readonly message = h("div", { class: "message", role: "status" });
   private scheduled = false;
   private quiet = 0;
+  private stop: (() => void) | undefined;
   /** Who waits for a picture that lacks nothing. */
   private waiting: (() => void)[] = [];
 
@@ -43,7 +44,7 @@ export class Shell {
     opened.arrived();
     // One after the other, however long each takes.
     let done = Promise.resolve();
-    source.onChange?.(() => {
+    opened.stop = source.onChange?.(() => {
       done = done.then(() => opened.follow(source, open)).catch((error: unknown) => opened.arrived(error));
     });
     return opened;
@@ -77,6 +78,15 @@ export class Shell {
     return new Promise((done) => this.waiting.push(() => done()));
   }
 
+  /** Ends what would go on by itself: polling, playing, turning; for when the element is removed. */
+  close(): void {
+    this.stop?.();
+    this.session.clock.close();
+    this.session.state.update({ projection: "auto" });
+    window.clearTimeout(this.quiet);
+    window.clearTimeout(this.describing);
+  }
+
   /** Takes the keys that are pressed on `target` while nothing else is meant by them. */
   listen(target: EventTarget): void {
     target.addEventListener("keydown", (event) => {
@@ -92,6 +102,8 @@ export class Shell {
     const least = runs.length === 1 ? LEAST : Math.min(runs.length * LEAST_OF_SEVERAL, 1000);
     grid.style.setProperty("--least", `${least}px`);
     this.captions();
+    // Above the player, wherever that is.
+    this.player.element.append(this.message);
     return h(
       "div",
       { class: "viewer" },
@@ -104,7 +116,6 @@ export class Shell {
       this.notes(),
       grid,
       this.player.element,
-      this.message,
       this.help,
       tooltip.element,
     );

@@ -2,14 +2,15 @@ import { h } from "./dom";
 
 /** A few lines beside what the pointer or the focus is at. */
 export class Tooltip {
-  readonly element = h("div", { class: "tooltip", role: "tooltip", hidden: true });
+  readonly element = h("div", { class: "tooltip", role: "tooltip", popover: "manual" });
 
   /** `x` and `y` are those of the window. */
   show(lines: string[], x: number, y: number): void {
     const { element } = this;
     const [title, ...rest] = lines;
     element.replaceChildren(h("strong", {}, title ?? ""), ...rest.map((line) => h("div", {}, line)));
-    element.hidden = false;
+    // Above everything: what surrounds a widget may move what is fixed, and cut it off.
+    element.showPopover();
     const { width, height } = element.getBoundingClientRect();
     const room = document.documentElement.clientWidth - width - 8;
     const below = y + 18 + height < innerHeight;
@@ -18,6 +19,6 @@ export class Tooltip {
   }
 
   hide(): void {
-    this.element.hidden = true;
+    this.element.hidePopover();
   }
 }
