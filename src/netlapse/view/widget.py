@@ -29,6 +29,18 @@ _MOST_SENT = 4_000_000
 _turn = Lock()
 
 
+class _Checked(traitlets.TraitType[Any, Any]):
+    """A trait that is what a function makes of what it is set to, or raises: by the names and numbers of the runs."""
+
+    def __init__(self, check: Callable[[Viewer, object], object]) -> None:
+        super().__init__()
+        self._check = check
+
+    def validate(self, obj: Any, value: object) -> object:
+        """What it is set to."""
+        return self._check(obj, value)
+
+
 class Viewer(anywidget.AnyWidget):
     """Runs to look at and play with in a notebook's cell.
 
@@ -46,10 +58,9 @@ class Viewer(anywidget.AnyWidget):
         Whether time goes on.
     """
 
-    # Of any type: what is not allowed is said by the names of this run, not by traitlets.
-    epoch: traitlets.TraitType[float, Any] = traitlets.TraitType().tag(sync=True)
-    selected: traitlets.TraitType[list[int], Any] = traitlets.TraitType().tag(sync=True)
-    layer: traitlets.TraitType[str | None, Any] = traitlets.Any().tag(sync=True)
+    epoch = _Checked(lambda viewer, value: nearest_epoch(viewer._replays, value)).tag(sync=True)
+    selected = _Checked(lambda viewer, value: known_examples(viewer._numbers, value)).tag(sync=True)
+    layer = _Checked(lambda viewer, value: known_layer(viewer._payload, value)).tag(sync=True)
     playing = traitlets.Bool(False).tag(sync=True)
     _height = traitlets.Int().tag(sync=True)
     # What is seen until the page has its data, and in files of the notebook, which have none.
@@ -77,18 +88,9 @@ class Viewer(anywidget.AnyWidget):
         super().__init__(epoch=epoch, selected=[], layer=layer, _height=height, _esm=built("widget.js"))
         self.on_msg(self._answer)
 
-    @traitlets.validate("epoch")
-    def _nearest(self, proposal: Mapping[str, Any]) -> float:
-        return nearest_epoch(self._replays, proposal["value"])
-
-    @traitlets.validate("layer")
-    def _known(self, proposal: Mapping[str, Any]) -> str | None:
-        return known_layer(self._payload, proposal["value"])
-
-    @traitlets.validate("selected")
-    def _numbers(self, proposal: Mapping[str, Any]) -> list[int]:
-        run = self._payload["runs"][leader(self._replays)]
-        return known_examples(run["example_numbers"], proposal["value"])
+    @property
+    def _numbers(self) -> list[int]:
+        return self._payload["runs"][leader(self._replays)]["example_numbers"]
 
     def _repr_mimebundle_(self, **asked: Any) -> Bundle:
         """The widget, and for files of the notebook a picture."""

@@ -148,7 +148,7 @@ dd { margin: 0; }
 
 /** What differs where the viewer is a part of a notebook's page, as high as it is told. */
 export const WIDGET = `
-:host { overflow: auto; resize: vertical; border-radius: 8px; outline: none; box-shadow: inset 0 0 0 1px var(--grid); }
+:host { overflow: auto; resize: vertical; border-radius: 8px; outline: none; border: 1px solid var(--grid); }
 .viewer { min-height: 100%; }
 .still { width: 100%; height: 100%; object-fit: contain; }
 `;
