@@ -212,6 +212,22 @@ def test_jupyterlab_and_what_nbconvert_makes_of_it(run, browser, tmp_path):
     assert len(images) == 2
 
 
+def test_a_notebook_that_is_executed_for_a_file_has_a_picture(run, tmp_path):
+    """Nobody answers a widget there."""
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(f"import netlapse\nnetlapse.open({str(run)!r})")],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    )
+    nbformat.write(notebook, tmp_path / "run.ipynb")
+    command = [sys.executable, "-m", "nbconvert", "--execute", "--to", "html", str(tmp_path / "run.ipynb")]
+    environment = {"IPYTHONDIR": str(tmp_path), "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime")}
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, **environment})
+    text = (tmp_path / "run.html").read_text()
+    [picture] = Images(text).found
+    assert picture.startswith(b"\x89PNG")
+    assert '<script type="application/vnd.jupyter.widget-view+json">' not in text
+
+
 class Images(HTMLParser):
     """The PNGs that a page contains."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from base64 import b64encode
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
@@ -27,6 +29,18 @@ if TYPE_CHECKING:
 _MOST_SENT = 4_000_000
 # Networks are not made for several threads.
 _turn = Lock()
+
+
+def _for_a_file() -> bool:
+    """Whether the cell runs only to be written into a file, as by `nbconvert --execute`, without anybody to answer it.
+
+    The file would have the widget in the place of the picture, and no Python to ask. Voilà runs cells so too, and has.
+    """
+    ipython = sys.modules.get("IPython")
+    kernel = None if ipython is None else getattr(ipython.get_ipython(), "kernel", None)
+    if kernel is None or "VOILA_REQUEST_URL" in os.environ:
+        return False
+    return kernel.get_parent("shell").get("content", {}).get("allow_stdin") is False
 
 
 class _Checked(traitlets.TraitType[Any, Any]):
@@ -98,6 +112,8 @@ class Viewer(anywidget.AnyWidget):
         data, metadata = cast("Bundle", super()._repr_mimebundle_(**asked))
         if self._picture:
             data = {**data, "image/png": b64encode(self._picture).decode("ascii")}
+            if _for_a_file():
+                del data["application/vnd.jupyter.widget-view+json"]
         return data, metadata
 
     # What the page asks: viewer/src/data/comm.ts
