@@ -278,9 +278,9 @@ def test_a_training_is_followed(small_run, tmp_path):
     [before], [run] = first["payload"]["runs"], now["payload"]["runs"]
     assert run["losses"]["name"] == before["losses"]["name"]
     assert run["losses"]["shape"][0] == before["losses"]["shape"][0] + 1 == 9
+    assert viewer.epoch == 8
     added = np.frombuffer(page.asks(ask="frames", name=run["losses"]["name"], **{"from": 8, "to": 9}), np.float32)
     np.testing.assert_allclose(added, netlapse.open(path).losses(8.0), rtol=1e-4, atol=1e-6)
-    viewer.epoch = 8
     # Whoever looks at a run does not change it under who computes with it.
     assert len(replay.epochs) == 8
     writer.close()

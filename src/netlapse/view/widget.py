@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from base64 import b64encode
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Any, cast
 
 import anywidget
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # Bytes of one message: more than ten times as many are too many for some servers.
 _MOST_SENT = 4_000_000
 # Networks are not made for several threads.
-_turn = Lock()
+_turn = RLock()
 
 
 def _for_a_file() -> bool:
@@ -96,9 +96,10 @@ class Viewer(anywidget.AnyWidget):
         with _turn:
             self._payload = self._current.payload()
         self._draw = picture
-        first = self._replays[leader(self._replays)].epochs
+        epochs = self._replays[leader(self._replays)].epochs
+        self._last = float(epochs[-1])
         if epoch is None:
-            epoch = float(first[-1 if self._payload["live"] else 0])
+            epoch = self._last if self._payload["live"] else float(epochs[0])
         super().__init__(epoch=epoch, selected=[], layer=layer, _height=height, _esm=built("widget.js"))
         self.on_msg(self._answer)
 
@@ -140,6 +141,11 @@ class Viewer(anywidget.AnyWidget):
                 replay.refresh()
         if content["ask"] == "version":
             return self._current.version.encode()
+        # Who is at the last frame stays at the last.
+        following = self.epoch == self._last
         self._payload = self._current.payload()
+        self._last = float(self._replays[leader(self._replays)].epochs[-1])
+        if following:
+            self.epoch = self._last
         told = {"version": self._current.version, "payload": self._payload}
         return json.dumps(told, allow_nan=False, separators=(",", ":")).encode()
