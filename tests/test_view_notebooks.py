@@ -27,6 +27,8 @@ for needed in ("anywidget", "jupyterlab", "marimo", "nbconvert", "sklearn"):
 import nbformat  # noqa: E402
 from sklearn.neural_network import MLPClassifier  # noqa: E402
 
+import netlapse  # noqa: E402
+from netlapse import notebook as notebooks  # noqa: E402
 from netlapse.datasets import parabolas  # noqa: E402
 from netlapse.sklearn import record  # noqa: E402
 
@@ -94,15 +96,15 @@ def serving(command, folder, address, **environment):
 
 
 @contextmanager
-def opened(browser, address, **options):
+def opened(browser):
     """A page whose errors, and requests to anywhere else, fail the test."""
     said = []
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, **options)
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
     context.set_default_timeout(1000 * SECONDS)
     page = context.new_page()
     page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: said.append(str(error)))
-    own = (*(f"{address.split('//')[0]}//{host}:" for host in ("localhost", "127.0.0.1")), "blob:", "data:")
+    own = ("http://localhost:", "http://127.0.0.1:", "file:", "blob:", "data:", "about:")
     page.on("request", lambda request: None if request.url.startswith(own) else said.append(request.url))
     yield page
     context.close()
@@ -161,7 +163,7 @@ def test_jupyterlab_and_what_nbconvert_makes_of_it(run, browser, tmp_path):
         # Another port than the one that was asked for, if that was taken meanwhile.
         return json.loads(next(runtime.glob("jpserver-*.json")).read_text())["url"]
 
-    with serving(command, tmp_path, address, **environment) as server, opened(browser, server) as page:
+    with serving(command, tmp_path, address, **environment) as server, opened(browser) as page:
         page.goto(f"{server}lab/tree/run.ipynb?token={token}")
         widget = "window.jupyterapp?.shell.currentWidget"
         page.wait_for_function(f"() => {widget}?.sessionContext?.session?.kernel?.status === 'idle'")
@@ -228,6 +230,24 @@ def test_a_notebook_that_is_executed_for_a_file_has_a_picture(run, tmp_path):
     assert '<script type="application/vnd.jupyter.widget-view+json">' not in text
 
 
+def test_the_page_in_a_frame_plays_and_has_no_origin(run, browser, tmp_path, monkeypatch):
+    monkeypatch.setattr(notebooks, "find_spec", lambda _: None)
+    framed = netlapse.show(netlapse.open(run), epoch=33)
+    (tmp_path / "notebook.html").write_text(f"<!DOCTYPE html><body>{framed._repr_html_()}", encoding="utf-8")
+    address = (tmp_path / "notebook.html").as_uri()
+    with opened(browser) as page:
+        page.goto(address)
+        frame = page.frames[1]
+        wait_for_epoch(frame, 33)
+        frame.get_by_role("button", name="One frame on").click()
+        wait_for_epoch(frame, 34)
+        assert frame.evaluate("() => self.origin") == "null"
+        with page.expect_download() as saved:
+            frame.get_by_role("button", name="Menu of Feature space").click()
+            frame.get_by_role("button", name="Save picture (PNG)").click()
+        assert saved.value.suggested_filename == "small-feature-epoch-34.png"
+
+
 class Images(HTMLParser):
     """The PNGs that a page contains."""
 
@@ -286,7 +306,7 @@ def test_marimo(run, browser, tmp_path):
     command = ["marimo", "run", "run.py", "--headless", "--port", str(port), "--token", "--token-password", token]
     environment = {"XDG_CONFIG_HOME": str(tmp_path), "MARIMO_SKIP_UPDATE_CHECK": "1"}
     address = f"http://127.0.0.1:{port}/"
-    with serving(command, tmp_path, lambda: address, **environment), opened(browser, address) as page:
+    with serving(command, tmp_path, lambda: address, **environment), opened(browser) as page:
         page.goto(f"{address}?access_token={token}")
         viewer = page.locator(VIEWER)
         wait_for_epoch(viewer, 20)
