@@ -12,6 +12,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT = Path(__file__).parent
+STATIC = ROOT / "src/netlapse/view/static"
 
 
 class ViewerHook(BuildHookInterface[Any]):
@@ -21,7 +22,7 @@ class ViewerHook(BuildHookInterface[Any]):
 
     @property
     def _is_built(self) -> bool:
-        return (ROOT / "src/netlapse/view/static/page.js").exists()
+        return all((STATIC / name).exists() for name in ("page.js", "widget.js"))
 
     def dependencies(self) -> list[str]:
         """Node, if there is something to build."""
@@ -36,4 +37,4 @@ class ViewerHook(BuildHookInterface[Any]):
         for command in (["npm", "ci"], ["npm", "run", "build"]):
             subprocess.run(command, cwd=ROOT / "viewer", env={**environ, "PATH": path}, check=True)
         if not self._is_built:
-            raise RuntimeError("npm run build in viewer/ made no src/netlapse/view/static/page.js")
+            raise RuntimeError("npm run build in viewer/ made no page.js and widget.js in src/netlapse/view/static")

@@ -24,7 +24,8 @@ ARROWS = {
     "listing": {"catalog"},
     "record": {"store"},
     "measures": set(),
-    "replay": {"store", "measures"},
+    # Notebooks ask a replay how it is shown, and it has a door to that.
+    "replay": {"store", "measures", "notebook"},
     "keras": {"record", "replay", "store", "measures", "keras_backend", "torch"},
     "torch": {"record", "replay", "store"},
     "lightning": {"torch", "record", "store"},
@@ -36,6 +37,7 @@ ARROWS = {
     # Its pages are drawn of studies, and a study has a door to them.
     "study": {"record", "replay", "store", "catalog", "measures", "keras", "jax", "datasets", "report"},
     "report": {"study", "figures"},
+    "notebook": {"view", "figures", "replay", "store"},
     "view": {"measures", "replay", "store", "catalog", "listing"},
 }
 FREE = {"__init__", "__main__", "cli", "demo"}
@@ -105,7 +107,16 @@ def test_importing_netlapse_imports_no_framework():
     code = "import sys, json, netlapse; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     modules = set(json.loads(done.stdout))
-    assert not modules & {*FRAMEWORKS, "matplotlib", "matplotlib.pyplot", "av", "PIL", "sklearn"}
+    assert not modules & {
+        *FRAMEWORKS,
+        "matplotlib",
+        "matplotlib.pyplot",
+        "av",
+        "PIL",
+        "sklearn",
+        "anywidget",
+        "IPython",
+    }
     assert "netlapse" in modules
 
 

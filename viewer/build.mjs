@@ -43,22 +43,30 @@ const options = {
   absWorkingDir: here,
   bundle: true,
   minify: true,
-  format: "iife",
   target: "es2022",
   charset: "utf8",
   legalComments: "none",
 };
 mkdirSync(out, { recursive: true });
 // The script of a worker is text in the others: pages may load nothing.
-const worker = await build({ ...options, entryPoints: ["src/playground/worker.ts"], write: false });
-const { metafile } = await build({
-  ...options,
-  entryPoints: { page: "src/hosts/page.ts" },
-  outdir: out,
-  define: { WORKER: JSON.stringify(worker.outputFiles[0].text) },
-  metafile: true,
-});
-writeFileSync(join(out, "LICENSES.txt"), licences(metafile.inputs));
+const worker = await build({ ...options, format: "iife", entryPoints: ["src/playground/worker.ts"], write: false });
+const define = { WORKER: JSON.stringify(worker.outputFiles[0].text) };
+
+/** Makes one file, and says of what. */
+async function bundle(name, format) {
+  const { metafile } = await build({
+    ...options,
+    format,
+    define,
+    entryPoints: { [name]: `src/hosts/${name}.ts` },
+    outdir: out,
+    metafile: true,
+  });
+  for (const [path, { bytes }] of Object.entries(metafile.outputs))
+    console.log(`${relative(here, join(here, path))}: ${bytes} bytes`);
+  return metafile.inputs;
+}
+
+const inputs = { ...(await bundle("page", "iife")), ...(await bundle("widget", "esm")) };
+writeFileSync(join(out, "LICENSES.txt"), licences(inputs));
 writeFileSync(join(out, "manifest.json"), `${JSON.stringify({ sources: hashOfSources() }, null, 2)}\n`);
-for (const [path, { bytes }] of Object.entries(metafile.outputs))
-  console.log(`${relative(here, join(here, path))}: ${bytes} bytes`);

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .figures import film as film
     from .figures import panels as panels
     from .figures import plot as plot
+    from .notebook import show as show
     from .replay import Replay as Replay
     from .store import Run as Run
     from .study.space import Range as Range
@@ -39,6 +40,7 @@ __all__ = [
     "panels",
     "plot",
     "runs",
+    "show",
 ]
 
 # Imported when they are asked for: drawing needs matplotlib and replaying NumPy; listing runs needs neither.
@@ -54,6 +56,7 @@ _ROOMS = {
     "panels": "figures",
     "plot": "figures",
     "runs": "catalog",
+    "show": "notebook",
 }
 
 

@@ -119,6 +119,12 @@ class Values:
             some._probe = {**self._probe, **train}
         return some
 
+    def apart(self) -> Self:
+        """The replay for somebody in another thread, who refreshes it alone. All such have one network, in turn."""
+        other = self.only(frames=np.arange(len(self.run)))
+        other._network = self._network_apart
+        return other
+
     def nearest(self, epoch: float) -> float:
         """The recorded epoch nearest to this one."""
         return frames.nearest(self.epochs, epoch)
@@ -149,6 +155,11 @@ class Values:
     @cached_property
     def _network(self) -> Network:
         # Without frames, nothing but the run's word says how large its network is.
+        self._select(None)
+        return self._make_network(self.run.manifest, self.run.model_file)
+
+    @cached_property
+    def _network_apart(self) -> Network:
         self._select(None)
         return self._make_network(self.run.manifest, self.run.model_file)
 

@@ -14,6 +14,7 @@ from anyio import to_thread
 from .. import catalog
 from ..catalog.query import matching
 from ..errors import UnknownName
+from .current import version
 from .showing import Showing
 from .thumbnail import thumbnail
 
@@ -53,9 +54,7 @@ class Opened:
     @property
     def version(self) -> str:
         """A text that changes with every frame and every change of the status."""
-        run = self.replay.run
-        last = int(run.steps[-1]) if len(run) else 0
-        return f"{run.status} {len(run)} {last} {len(run.damage)}"
+        return version(self.replay)
 
 
 class Library:

@@ -51,8 +51,8 @@ def page(
     return path
 
 
-def html(content: Shown) -> str:
-    """The page."""
+def html(content: Shown, moment: str = "") -> str:
+    """The page. `moment` is what it shows at first, written as in the fragment of its address: "epoch=60"."""
     viewer = built_viewer()
     made = [_run(run, content.numbers) for run in content.payload["runs"]]
     payload: Payload = {**content.payload, "runs": [run for run, _ in made]}
@@ -63,7 +63,7 @@ def html(content: Shown) -> str:
     return "\n".join(
         [
             "<!DOCTYPE html>",
-            '<html lang="en">',
+            f'<html lang="en" data-moment="{escape(moment)}">' if moment else '<html lang="en">',
             "<head>",
             '<meta charset="utf-8">',
             f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
@@ -105,17 +105,22 @@ def _json(payload: Payload) -> str:
     return text.replace("<", "\\u003c")
 
 
-def built_viewer() -> str:
-    """The text of the built viewer. Raises Unsupported where it is lacking."""
+def built(name: str) -> str:
+    """The text of a built file, "page.js" or "widget.js". Raises Unsupported where it is lacking."""
     try:
-        text = (resources.files("netlapse.view") / "static" / "page.js").read_text(encoding="utf-8")
+        text = (resources.files("netlapse.view") / "static" / name).read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise Unsupported(
-            "the built viewer, view/static/page.js, is not in this copy of netlapse; install netlapse from a wheel, or"
+            f"the built viewer, view/static/{name}, is not in this copy of netlapse; install netlapse from a wheel, or"
             " run `npm ci && npm run build` in viewer/"
         ) from error
     # A browser reads line ends so, and takes the hash of what it read.
-    text = text.replace("\r\n", "\n").replace("\r", "\n").strip()
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
+
+
+def built_viewer() -> str:
+    """The text of the viewer as a script of a page. Raises Unsupported where it is lacking."""
+    text = built("page.js")
     if "</script" in text.lower() or "<!--" in text:
         raise Unsupported("view/static/page.js would end its own script; build it again with `npm run build`")
     return text

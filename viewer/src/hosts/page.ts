@@ -30,6 +30,8 @@ async function main(host: HTMLElement): Promise<Shell | null> {
   const shell = await Shell.open(host, source, (session) => ({
     theme: preferred(),
     t: session.payload.live ? session.last : 0,
+    // A page in a frame has no address, but may say itself what it shows at first.
+    ...readFragment(document.documentElement.dataset["moment"] ?? "", session.leader),
     ...readFragment(location.hash, session.leader),
   }));
   const { session } = shell;

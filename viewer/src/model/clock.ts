@@ -17,9 +17,13 @@ export class Clock {
     private readonly state: Signal<State>,
     private readonly last: () => number,
   ) {
-    document.addEventListener("visibilitychange", () => {
-      if (document.hidden) this.pause();
-    });
+    document.addEventListener("visibilitychange", this.hide);
+  }
+
+  /** Stops for good. */
+  close(): void {
+    document.removeEventListener("visibilitychange", this.hide);
+    this.pause();
   }
 
   /** Whether there is nothing between two frames, for those who prefer little motion. */
@@ -54,6 +58,10 @@ export class Clock {
   step(frames: number): void {
     this.seek(Math.round(this.state.value.t) + frames);
   }
+
+  private readonly hide = (): void => {
+    if (document.hidden) this.pause();
+  };
 
   private readonly tick = (now: number): void => {
     const { playing, speed, loop } = this.state.value;

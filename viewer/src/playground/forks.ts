@@ -89,6 +89,13 @@ export class Forks implements Source {
     this.changed();
   }
 
+  /** Ends all trainings, for good. */
+  close(): void {
+    this.listeners.clear();
+    this.stopInner?.();
+    for (const fork of this.all) this.end(fork, "stopped");
+  }
+
   private end(fork: Fork, status: Fork["status"]): void {
     this.stops.get(fork)?.();
     this.stops.delete(fork);

@@ -37,6 +37,7 @@ export class Shell {
   private readonly message = h("div", { class: "message", role: "status" });
   private scheduled = false;
   private quiet = 0;
+  private unheard: (() => void) | undefined;
   /** Who waits for a picture that lacks nothing. */
   private waiting: (() => void)[] = [];
 
@@ -55,7 +56,7 @@ export class Shell {
     // One after the other, however long each takes; what changes meanwhile is followed together.
     let done = Promise.resolve();
     let waiting = false;
-    forks.onChange(() => {
+    opened.unheard = forks.onChange(() => {
       if (waiting) return;
       waiting = true;
       done = done
@@ -73,7 +74,7 @@ export class Shell {
     payload: Payload,
     runs: RunData[],
     initial: (session: Session) => Partial<State>,
-    forks: Forks,
+    private readonly forks: Forks,
   ) {
     this.session = new Session(payload, runs, new Signal<State>(INITIAL));
     this.session.state.update(initial(this.session));
@@ -93,6 +94,16 @@ export class Shell {
   settled(): Promise<void> {
     this.schedule();
     return new Promise((done) => this.waiting.push(() => done()));
+  }
+
+  /** Ends what would go on by itself: polling, playing, turning, training; for when the element is removed. */
+  close(): void {
+    this.unheard?.();
+    this.forks.close();
+    this.session.clock.close();
+    this.session.state.update({ projection: "auto" });
+    window.clearTimeout(this.quiet);
+    window.clearTimeout(this.describing);
   }
 
   /** Takes the keys that are pressed on `target` while nothing else is meant by them. */
@@ -120,6 +131,8 @@ export class Shell {
 
   private element(): HTMLElement {
     const { playground } = this;
+    // Above the player, wherever that is.
+    this.player.element.append(this.message);
     const views = (): View[] => this.panels.map((panel) => panel.view);
     const tools = toolbar(this.session, this.help, views, (text) => this.say(text));
     tools.prepend(playground.button);
@@ -131,7 +144,6 @@ export class Shell {
       this.notes(),
       this.grid(),
       this.player.element,
-      this.message,
       this.help,
       playground.dialog,
       this.tooltip.element,

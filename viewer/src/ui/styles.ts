@@ -43,9 +43,10 @@ select {
 .notes ul { margin: 4px 0; padding-left: 20px; }
 
 .grid { display: grid; gap: 16px; padding: 12px 24px 24px; grid-template-columns: repeat(auto-fill, minmax(min(100%, var(--least)), 1fr)); flex: 1; align-content: start; }
+.viewer > .grid { container-type: inline-size; }
 .view { display: flex; flex-direction: column; background: var(--surface); border-radius: 10px; padding: 10px 14px 12px; min-width: 0; box-shadow: 0 1px 2px #0000000f, 0 0 0 1px var(--grid); }
 .view.large { grid-column: 1 / -1; }
-@media (min-width: 900px) { .single .view.wide { grid-column: span 2; } }
+@container (min-width: 816px) { .single .view.wide { grid-column: span 2; } }
 .view > header { display: flex; align-items: center; justify-content: space-between; position: relative; min-height: 32px; }
 .view h2 { font-size: 15px; font-weight: 600; margin: 0; }
 .quiet { color: var(--muted); }
@@ -120,7 +121,7 @@ th { font-weight: 600; position: sticky; top: 0; background: var(--surface); }
 .mark:hover i, .mark:focus-visible i { filter: brightness(.8); opacity: 1; }
 
 .tooltip {
-  position: fixed; z-index: 9; pointer-events: none; max-width: min(320px, 90vw); padding: 7px 10px; border-radius: 7px;
+  position: fixed; inset: auto; margin: 0; border: 0; overflow: visible; pointer-events: none; max-width: min(320px, 90vw); padding: 7px 10px; border-radius: 7px;
   background: var(--text); color: var(--surface); font-size: 13px; line-height: 1.4; white-space: pre-line;
   box-shadow: 0 4px 16px #0004; font-variant-numeric: tabular-nums; overflow-wrap: anywhere;
 }
@@ -133,7 +134,7 @@ dl { margin: 0; }
 dl div { display: grid; grid-template-columns: 150px 1fr; padding: 3px 0; border-bottom: 1px solid var(--grid); }
 dt { font-weight: 600; font-size: 13px; }
 dd { margin: 0; }
-.message { position: fixed; left: 50%; bottom: 110px; translate: -50% 0; z-index: 8; background: var(--text); color: var(--surface); padding: 8px 16px; border-radius: 8px; max-width: 90vw; }
+.message { position: absolute; left: 50%; bottom: calc(100% + 12px); translate: -50% 0; background: var(--text); color: var(--surface); padding: 8px 16px; border-radius: 8px; max-width: 90vw; }
 .message:empty { display: none; }
 .failure { padding: 48px 24px; max-width: 640px; margin: 0 auto; }
 
@@ -155,6 +156,13 @@ dd { margin: 0; }
   .player .choice span { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden; }
 }
 @media (prefers-reduced-motion: no-preference) { button { transition: background-color .12s; } }
+`;
+
+/** What differs where the viewer is a part of a notebook's page, as high as it is told. */
+export const WIDGET = `
+:host { overflow: auto; resize: vertical; border-radius: 8px; outline: none; border: 1px solid var(--grid); }
+.viewer { min-height: 100%; }
+.still { width: 100%; height: 100%; object-fit: contain; }
 `;
 
 /** The sheet of the page around it. */

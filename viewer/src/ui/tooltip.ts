@@ -2,14 +2,15 @@ import { h } from "./dom";
 
 /** A few lines beside what the pointer or the focus is at. */
 export class Tooltip {
-  readonly element = h("div", { class: "tooltip", role: "tooltip", hidden: true });
+  readonly element = h("div", { class: "tooltip", role: "tooltip", popover: "manual" });
 
   /** `x` and `y` are those of the window. */
   show(lines: string[], x: number, y: number): void {
     const { element } = this;
     const [title, ...rest] = lines;
     element.replaceChildren(h("strong", {}, title ?? ""), ...rest.map((line) => h("div", {}, line)));
-    element.hidden = false;
+    // Above everything: what surrounds a widget may move what is fixed, and cut it off.
+    element.showPopover();
     // It does not move with what it is about.
     addEventListener("scroll", this.hide, { once: true, passive: true, capture: true });
     const { width, height } = element.getBoundingClientRect();
@@ -20,6 +21,6 @@ export class Tooltip {
   }
 
   readonly hide = (): void => {
-    this.element.hidden = true;
+    this.element.hidePopover();
   };
 }
