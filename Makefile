@@ -59,6 +59,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m bench.label_noise
 	$(BIN)/python -m bench.panels
 	$(BIN)/python -m bench.study
+	$(BIN)/python -m bench.ways
 	$(BIN)/python -m bench.viewer
 
 $(BIN)/python:

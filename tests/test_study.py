@@ -64,7 +64,7 @@ def network(optimizer, *more, regularizer=None, activation="tanh"):
 def wide():
     # So large that in the fast mode, too, networks are trained in turn.
     model = keras.Sequential(
-        [keras.Input((2,)), layers.Dense(100, "tanh"), layers.Dense(50, "tanh"), layers.Dense(1, "sigmoid")]
+        [keras.Input((2,)), layers.Dense(200, "tanh"), layers.Dense(100, "tanh"), layers.Dense(1, "sigmoid")]
     )
     model.compile(optimizers.SGD(0.1), "binary_crossentropy", metrics=["accuracy"])
     return model

@@ -33,8 +33,8 @@ AT_ONCE = {"exact": 96, "fast": 128}
 # A few more networks than there are are trained as fast.
 _FEWEST = 8
 # Floating-point operations of a step from which on matrix products of one network after another are faster than
-# networks as the last axis.
-_LARGE = 1_000_000
+# networks as the last axis: `python -m bench.ways`.
+_LARGE = 2_000_000
 
 
 class Program:
