@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -210,7 +211,7 @@ def loss_at_the_end(page):
     page.evaluate("window.netlapse.seek(1e9)")
     curves = page.locator("[data-view=curves] canvas").last
     curves.scroll_into_view_if_needed()
-    page.locator(f"[data-view=curves] canvas[aria-label*='epoch {EPOCHS}:']").last.wait_for()
+    sync_api.expect(curves).to_have_attribute("aria-label", re.compile(f"epoch {EPOCHS}:"), timeout=60_000)
     return curves.get_attribute("aria-label")
 
 

@@ -78,6 +78,7 @@ function payload(means: number[]): Payload {
         },
       ],
       mean_loss: values("mean", [2], ["frame"], means), training: null,
+      ends: {},
       computes: ["points", "regions", "edges", "lines", "probabilities", "losses", "maps"],
     },
   } as unknown as Run;

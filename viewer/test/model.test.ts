@@ -59,13 +59,21 @@ test("a gap stays a gap, also between frames", async () => {
 test("a long run is fetched in pieces, and only those looked at", async () => {
   const source = new NetworkRuns(40);
   const data = await one(source);
-  // 400 kB a frame: two in a piece, and the next piece is fetched ahead.
+  // 400 kB a frame: two in a piece, and once that is here the next piece is fetched ahead.
   const values = source.keep("long", ["frame", "example"], [40, 100_000], "float32", new Float32Array(4e6));
   source.asked.length = 0;
   assert.equal(data.at(values, 20), null);
+  assert.equal(data.pending, 1);
   await new Promise((done) => setTimeout(done));
-  assert.deepEqual(source.asked.sort(), ["long 20 22", "long 22 24"]);
+  assert.deepEqual(source.asked, ["long 20 22"]);
   assert.equal(data.at(values, 20)?.length, 100_000);
+  assert.deepEqual(source.asked, ["long 20 22", "long 22 24"]);
+  // Nobody waits for that, until somebody looks at it.
+  assert.equal(data.pending, 0);
+  assert.equal(data.row(values, 22), null);
+  assert.equal(data.pending, 1);
+  await new Promise((done) => setTimeout(done));
+  assert.equal(data.pending, 0);
   // One frame that is looked at by itself is not followed by others.
   assert.equal(data.row(values, 30), null);
   assert.deepEqual(source.asked.slice(2), ["long 30 32"]);

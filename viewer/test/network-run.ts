@@ -139,6 +139,7 @@ export class NetworkRuns implements Source {
         training: null,
         noise: [],
         computes: [],
+        ends: {},
       },
       marks: [],
     };

@@ -103,6 +103,7 @@ def mlp(replay: Replay, losses: Array, places: int, prefix: str, numbers: Number
         "training": _training(replay),
         "noise": sorted(noise),
         "computes": [],
+        "ends": {},
     }
 
 

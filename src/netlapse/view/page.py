@@ -12,6 +12,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..errors import Unsupported
 from .computed import Computed
 from .encode import arrays_in, encoded, rounded
@@ -90,6 +92,9 @@ def _run(run: Run, numbers: Numbers) -> tuple[Run, list[str]]:
         values = numbers(array["name"])
         if kept["mlp"] is not None and computed.gives(array, values):
             kept["mlp"]["computes"].append(array["name"])
+            finite = values[np.isfinite(values)]
+            if array["dtype"] == "float32" and finite.size:
+                kept["mlp"]["ends"][array["name"]] = [float(finite.min()), float(finite.max())]
             continue
         found, values = rounded(array, values)
         array.update(found)

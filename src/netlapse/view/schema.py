@@ -154,9 +154,9 @@ class Mlp(TypedDict):
     """A small network that the page computes itself, and how it was trained if that is known.
 
     `computes` names the arrays that a file leaves out because they are computed, which was compared with what is
-    recorded when the file was made. By `mean_loss` (frame,), the recorded loss of the examples shown, a page can tell
-    that its network is the recorded one. `noise` are the types of layers that act while the network is trained only,
-    such as dropout.
+    recorded when the file was made; `ends` are the least and the largest finite number of some of these. By
+    `mean_loss` (frame,), the recorded loss of the examples shown, a page can tell that its network is the
+    recorded one. `noise` are the types of layers that act while the network is trained only, such as dropout.
     """
 
     layers: list[Dense]
@@ -164,6 +164,7 @@ class Mlp(TypedDict):
     training: Training | None
     noise: list[str]
     computes: list[str]
+    ends: dict[str, list[float]]
 
 
 class Mark(TypedDict):

@@ -149,9 +149,9 @@ export interface Training {
  * A small network that the page computes itself, and how it was trained if that is known.
  *
  * `computes` names the arrays that a file leaves out because they are computed, which was compared with what is
- * recorded when the file was made. By `mean_loss` (frame,), the recorded loss of the examples shown, a page can tell
- * that its network is the recorded one. `noise` are the types of layers that act while the network is trained only,
- * such as dropout.
+ * recorded when the file was made; `ends` are the least and the largest finite number of some of these. By
+ * `mean_loss` (frame,), the recorded loss of the examples shown, a page can tell that its network is the
+ * recorded one. `noise` are the types of layers that act while the network is trained only, such as dropout.
  */
 export interface Mlp {
   layers: Dense[];
@@ -159,6 +159,7 @@ export interface Mlp {
   training: Training | null;
   noise: string[];
   computes: string[];
+  ends: Record<string, number[]>;
 }
 
 /**

@@ -31,32 +31,47 @@ export interface Plot {
   y: Axis;
 }
 
+/** Axes are asked for at every frame, and are mostly those of the frame before. */
+const made = new Map<string, Axis>();
+const MOST_MADE = 200;
+
+function remembered(kind: string, domain: readonly number[], range: Ends, label: string, make: () => Axis): Axis {
+  const key = [kind, ...domain, ...range, label].join();
+  let axis = made.get(key);
+  if (axis === undefined) {
+    if (made.size >= MOST_MADE) made.clear();
+    made.set(key, (axis = make()));
+  }
+  return axis;
+}
+
 /** Numbers at equal distances; `write` says them otherwise than as they are. */
 export function numbers(domain: Ends, label: string, write?: (value: number) => string): Draft {
   return (range) => {
-    const scale = linear(domain, range);
-    const found = ticks(scale, Math.max(2, Math.min(5, Math.round(extent(range) / 55))));
-    return {
-      scale,
-      label,
-      ticks: write === undefined ? found : found.map(({ value }) => ({ value, text: write(value) })),
-    };
+    const axis = remembered("numbers", domain, range, label, () => {
+      const scale = linear(domain, range);
+      return { scale, label, ticks: ticks(scale, Math.max(2, Math.min(5, Math.round(extent(range) / 55)))) };
+    });
+    if (write === undefined) return axis;
+    return { ...axis, ticks: axis.ticks.map(({ value }) => ({ value, text: write(value) })) };
   };
 }
 
 export function magnitudes(domain: Ends, label: string): Draft {
-  return (range) => {
-    const scale = logarithmic(domain, range);
-    return { scale, label, ticks: logTicks(scale, Math.max(2, Math.round(extent(range) / 40))) };
-  };
+  return (range) =>
+    remembered("magnitudes", domain, range, label, () => {
+      const scale = logarithmic(domain, range);
+      return { scale, label, ticks: logTicks(scale, Math.max(2, Math.round(extent(range) / 40))) };
+    });
 }
 
 /** Counts on a square-root scale. */
 export function counts(most: number, label: string): Draft {
-  return (range) => {
-    const scale = root(Math.max(most, 1), range);
-    return { scale, label, ticks: rootTicks(scale, 18) };
-  };
+  return (range) =>
+    remembered("counts", [most], range, label, () => {
+      const scale = root(Math.max(most, 1), range);
+      return { scale, label, ticks: rootTicks(scale, 18) };
+    });
 }
 
 /** Axes that fill a box, with room for what is written at them and `top` pixels above them. */

@@ -7,11 +7,13 @@ type Context = CanvasRenderingContext2D;
 /** Draws display lists on one canvas, and knows what example is where. */
 export class Painter {
   private splat = new Splat(1, 1);
-  /** Whether the splat shows any points. */
-  private drawn = false;
+  /** The points that the splat shows, and what they look like. */
+  private drawn: { points: Points[]; look: string } = { points: [], look: "" };
   private readonly points = scratch();
   private readonly picture = scratch();
   private readonly hatches = new Map<string, CanvasPattern>();
+  /** What the context has, which takes time to read even if it stays the same. */
+  private font = "";
 
   /** `ratio` is that of the canvas' pixels to the units of the shapes. */
   constructor(
@@ -28,15 +30,16 @@ export class Painter {
       this.splat = new Splat(width, height);
       [this.points.canvas.width, this.points.canvas.height] = [width, height];
     }
-    if (this.drawn) this.splat.forget();
-    this.drawn = shapes.some((shape) => shape.kind === "points");
+    const known = this.shows(shapes, theme);
+    if (!known) this.splat.forget();
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.font = "";
     context.globalAlpha = 1;
     context.fillStyle = theme.surface;
     context.fillRect(0, 0, width / ratio, height / ratio);
     for (let k = 0; k < shapes.length; k++) {
       const shape = shapes[k] as Shape;
-      if (shape.kind === "points") k += this.drawPoints(shapes, k, theme) - 1;
+      if (shape.kind === "points") k += this.drawPoints(shapes, k, theme, known) - 1;
       else this.draw(shape);
     }
   }
@@ -56,7 +59,7 @@ export class Painter {
   private draw(shape: Exclude<Shape, Points>): void {
     const { context } = this;
     // Texts are many, and change nothing that the others don't set.
-    if (shape.kind === "text") return drawText(context, shape);
+    if (shape.kind === "text") return this.drawText(shape);
     context.save();
     context.globalAlpha = shape.alpha ?? 1;
     if (shape.kind === "image") this.drawPicture(shape);
@@ -65,14 +68,46 @@ export class Painter {
     context.restore();
   }
 
-  /** Draws points and those that follow them at once; how many lists that were. */
-  private drawPoints(shapes: Shape[], from: number, theme: Theme): number {
-    this.splat.clear();
+  private drawText({ x, y, text, size, colour, align, baseline, bold, rotate }: Text): void {
+    const { context } = this;
+    const font = `${bold === true ? 600 : 400} ${size}px ${FONT}`;
+    if (font !== this.font) context.font = this.font = font;
+    context.fillStyle = colour;
+    context.textAlign = align ?? "left";
+    context.textBaseline = baseline ?? "alphabetic";
+    if (rotate === undefined) return context.fillText(text, x, y);
+    context.save();
+    context.translate(x, y);
+    context.rotate(rotate);
+    context.fillText(text, 0, 0);
+    context.restore();
+  }
+
+  /** Whether the points are those that the splat shows already: of inputs, say, that stay where they are. */
+  private shows(shapes: Shape[], theme: Theme): boolean {
+    const points = shapes.filter((shape) => shape.kind === "points");
+    const { width, height } = this.splat;
+    const look = [width, height, this.ratio, theme.surface, theme.wrong].join();
+    const { drawn } = this;
+    this.drawn = { points, look };
+    // Those that lie apart from each other are several pictures.
+    const together = shapes.findLastIndex(isPoints) - shapes.findIndex(isPoints) < Math.max(points.length, 1);
+    return (
+      together &&
+      look === drawn.look &&
+      points.length === drawn.points.length &&
+      points.every((list, k) => equal(list, drawn.points[k] as Points))
+    );
+  }
+
+  /** Draws points and those that follow them at once, if the splat doesn't show them; how many lists that were. */
+  private drawPoints(shapes: Shape[], from: number, theme: Theme, known: boolean): number {
+    if (!known) this.splat.clear();
     let count = 0;
     for (let shape = shapes[from]; shape?.kind === "points"; shape = shapes[from + ++count]) {
-      this.splat.draw(shape, this.ratio, theme.surface, theme.wrong);
+      if (!known) this.splat.draw(shape, this.ratio, theme.surface, theme.wrong);
     }
-    this.points.putImageData(this.splat.image, 0, 0);
+    if (!known) this.points.putImageData(this.splat.image, 0, 0);
     const { width, height } = this.splat;
     this.context.drawImage(this.points.canvas, 0, 0, width / this.ratio, height / this.ratio);
     return count;
@@ -153,6 +188,22 @@ export class Painter {
   }
 }
 
+function isPoints(shape: Shape): boolean {
+  return shape.kind === "points";
+}
+
+/** Whether two lists of points are the same, number by number. */
+function equal(a: Points, b: Points): boolean {
+  return (Object.keys({ ...a, ...b }) as (keyof Points)[]).every((key) => {
+    const [one, other] = [a[key], b[key]];
+    if (one === other) return true;
+    if (!ArrayBuffer.isView(one) || !ArrayBuffer.isView(other)) return JSON.stringify(one) === JSON.stringify(other);
+    if (one.length !== other.length) return false;
+    for (let k = 0; k < one.length; k++) if (one[k] !== other[k]) return false;
+    return true;
+  });
+}
+
 function trace(context: Context, line: Float32Array, closed: boolean): void {
   let lifted = true;
   for (let k = 0; k + 1 < line.length; k += 2) {
@@ -168,19 +219,6 @@ function trace(context: Context, line: Float32Array, closed: boolean): void {
     }
   }
   if (closed && !lifted) context.closePath();
-}
-
-function drawText(context: Context, { x, y, text, size, colour, align, baseline, bold, rotate }: Text): void {
-  context.font = `${bold === true ? 600 : 400} ${size}px ${FONT}`;
-  context.fillStyle = colour;
-  context.textAlign = align ?? "left";
-  context.textBaseline = baseline ?? "alphabetic";
-  if (rotate === undefined) return context.fillText(text, x, y);
-  context.save();
-  context.translate(x, y);
-  context.rotate(rotate);
-  context.fillText(text, 0, 0);
-  context.restore();
 }
 
 function clip(context: Context, { x, y, width, height }: Box): void {

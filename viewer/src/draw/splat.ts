@@ -30,6 +30,10 @@ interface Look {
   around: string;
 }
 
+/** The same for all pictures of a width. */
+const made = new Map<string, Stamp[]>();
+const MOST_MADE = 400;
+
 /** Of more points than this none has a halo: that takes time, and the halos would hide the crowd. */
 const CROWD = 20_000;
 
@@ -43,7 +47,6 @@ export class Splat {
   /** The example drawn at each pixel, by place; -1 if none. */
   readonly ids: Int32Array;
   private readonly pixels: Uint32Array;
-  private readonly stamps = new Map<string, Stamp[]>();
 
   constructor(
     readonly width: number,
@@ -154,15 +157,16 @@ export class Splat {
 
   private stampsOf(look: Look): Stamp[] {
     const { part, colour, radius, halo, alpha, around } = look;
-    const key = [part, colour, radius, halo, alpha, around].join();
-    let stamps = this.stamps.get(key);
+    const key = [part, colour, radius, halo, alpha, around, this.width].join();
+    let stamps = made.get(key);
     if (stamps === undefined) {
       stamps = Array.from({ length: PHASES * PHASES }, (_, phase) => {
         const x = ((phase % PHASES) + 0.5) / PHASES;
         const y = (Math.floor(phase / PHASES) + 0.5) / PHASES;
         return makeStamp(look, x, y, this.width);
       });
-      this.stamps.set(key, stamps);
+      if (made.size >= MOST_MADE) made.clear();
+      made.set(key, stamps);
     }
     return stamps;
   }

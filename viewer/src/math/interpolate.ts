@@ -35,16 +35,19 @@ export function interpolate(
   const result = out?.length === before.length ? out : new Float32Array(before.length);
   const missing = gap(values);
   const { low, step } = values;
-  const value = reader(values);
-  for (let k = 0; k < result.length; k++) {
-    const a = before[k] as number;
-    if (share === 0) {
-      result[k] = value(a);
-      continue;
+  // All that is drawn goes through here: most of it has no gaps, or is what is stored.
+  if (share === 0 && missing < 0 && low === 0 && step === 1) result.set(before);
+  else if (missing < 0) {
+    for (let k = 0; k < result.length; k++) {
+      const a = before[k] as number;
+      result[k] = low + step * (share === 0 ? a : a + ((after[k] as number) - a) * share);
     }
-    const b = after[k] as number;
-    const absent = missing >= 0 && (a === missing || b === missing);
-    result[k] = absent ? Number.NaN : low + step * (a + (b - a) * share);
+  } else {
+    for (let k = 0; k < result.length; k++) {
+      const [a, b] = [before[k] as number, after[k] as number];
+      const absent = a === missing || (b === missing && share > 0);
+      result[k] = absent ? Number.NaN : low + step * (a + (b - a) * share);
+    }
   }
   return result;
 }

@@ -28,6 +28,8 @@ export class RunData {
 
   private readonly pieces = new Map<string, Piece>();
   private readonly asked = new Set<string>();
+  /** What is under way, and whether anybody waits for it. */
+  private readonly flights = new Map<string, { needed: boolean }>();
   private readonly whole = new Map<string, Float32Array>();
   private readonly computed: ReadonlySet<string>;
   private bytes = 0;
@@ -56,7 +58,7 @@ export class RunData {
     return new RunData(run, source, changed, epochs as Float32Array, steps as Float32Array);
   }
 
-  /** How many pieces have been asked for and have not come. */
+  /** How many pieces are waited for; those that are fetched ahead are not. */
   get pending(): number {
     return this.waiting;
   }
@@ -96,7 +98,7 @@ export class RunData {
     const kept = this.whole.get(values.name);
     if (kept === undefined && !this.asked.has(values.name)) {
       this.asked.add(values.name);
-      this.later(this.load(values));
+      this.later(values.name, this.load(values));
     }
     return kept ?? null;
   }
@@ -185,13 +187,13 @@ export class RunData {
     const size = this.framesOfPiece(values);
     const start = Math.floor(frame / size) * size;
     const piece = this.piece(values, start);
-    if (ahead && start + size < length(values)) this.piece(values, start + size);
     if (piece === null || frame - start >= piece.frames) return null;
+    if (ahead && start + size < length(values)) this.piece(values, start + size, false);
     const count = frameSize(values);
     return piece.stored.subarray((frame - start) * count, (frame - start + 1) * count);
   }
 
-  private piece(values: Values, start: number): Piece | null {
+  private piece(values: Values, start: number, needed = true): Piece | null {
     const name = key(values, start);
     const piece = this.pieces.get(name);
     if (piece !== undefined) {
@@ -200,7 +202,13 @@ export class RunData {
       this.pieces.set(name, piece);
       return piece;
     }
-    if (!this.asked.has(name)) this.later(this.fetch(values, start));
+    const flight = this.flights.get(name);
+    if (flight === undefined) {
+      if (!this.asked.has(name)) this.later(name, this.fetch(values, start), needed);
+    } else if (needed && !flight.needed) {
+      flight.needed = true;
+      this.waiting += 1;
+    }
     return null;
   }
 
@@ -211,11 +219,15 @@ export class RunData {
     return Math.max(1, Math.floor(PIECE / Math.max(1, frameSize(values) * bytesOf(values))));
   }
 
-  private later(fetched: Promise<void>): void {
-    this.waiting += 1;
+  private later(name: string, fetched: Promise<void>, needed = true): void {
+    const flight = { needed };
+    this.flights.set(name, flight);
+    if (needed) this.waiting += 1;
     const done = (error?: unknown): void => {
-      this.waiting -= 1;
-      this.changed(error);
+      this.flights.delete(name);
+      if (flight.needed) this.waiting -= 1;
+      // Nobody has missed what came ahead.
+      if (flight.needed || error !== undefined) this.changed(error);
     };
     void fetched.then(() => done(), done);
   }

@@ -46,6 +46,7 @@ export function described(fork: Fork, version: number): { run: Run; recipes: Map
     },
     noise: [],
     computes: [],
+    ends: {},
   };
   let at = 0;
   const parts = mlp.layers.map((layer, k): { layer: Dense; kernel: Recipe; bias: Recipe } => {

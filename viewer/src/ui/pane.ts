@@ -37,6 +37,7 @@ export class Pane {
   ) {
     const data = session.runs[run];
     const name = session.runs.length > 1 ? h("figcaption", {}, data?.run.name ?? "") : null;
+    this.canvas.setAttribute("aria-label", `${view.title}: loading`);
     const stage = h("div", { class: "stage" }, this.canvas);
     this.element = h("figure", { class: "pane" }, name, stage);
     new ResizeObserver(() => {
@@ -82,6 +83,8 @@ export class Pane {
   describe(): void {
     const name = this.session.runs.length > 1 ? `${this.scene.data.run.name}. ` : "";
     const text = this.available ? this.view.label(this.scene) : `${this.view.title}: ${this.lacking.toLowerCase()}.`;
+    // What that has asked for is on its way, and will be described when it has come.
+    if (this.scene.data.pending > 0) return;
     this.canvas.setAttribute("aria-label", `${name}${text}`);
   }
 

@@ -18,6 +18,8 @@ export class Player {
   private readonly step = h("span", { class: "step" });
   private readonly between = h("span", { class: "between" }, "interpolated");
   private readonly speed: HTMLLabelElement;
+  /** What the words were made of. */
+  private said = "";
 
   constructor(
     session: Session,
@@ -71,12 +73,17 @@ export class Player {
   update(): void {
     const { session } = this;
     const { t, playing, loop, speed } = session.state.value;
-    const last = session.last;
-    const step = session.leader.steps[Math.round(t)] ?? 0;
+    const { last, leader } = session;
     this.range.max = String(last);
     this.range.valueAsNumber = t;
     this.range.style.setProperty("--share", String(last > 0 ? t / last : 0));
     if (!playing) this.range.setAttribute("aria-valuetext", `epoch ${session.epoch}`);
+    this.between.classList.toggle("shown", !Number.isInteger(t) || (playing && !session.clock.reduced));
+    // What says the same as before is left alone: the browser would lay it out and draw it anew all the same.
+    const frame = Math.round(t);
+    const now = [playing, loop, speed, frame, leader.frames].join();
+    if (now === this.said) return;
+    this.said = now;
     const name = playing ? "Pause" : "Play";
     if (this.play.getAttribute("aria-label") !== name) {
       this.play.setAttribute("aria-label", name);
@@ -85,8 +92,7 @@ export class Player {
     this.loop.setAttribute("aria-pressed", String(loop));
     (this.speed.querySelector("select") as HTMLSelectElement).value = String(speed);
     this.epoch.textContent = `Epoch ${rounded(session.epoch)}`;
-    this.step.textContent = `step ${step.toLocaleString("en")}`;
-    this.between.classList.toggle("shown", !Number.isInteger(t) || (playing && !session.clock.reduced));
+    this.step.textContent = `step ${(leader.steps[frame] ?? 0).toLocaleString("en")}`;
   }
 
   /** Milestones and plateaus, a lane for each run that has any. */

@@ -20,6 +20,8 @@ import { STYLES, sheet } from "./styles";
 import { toolbar } from "./toolbar";
 import { Tooltip } from "./tooltip";
 
+/** While arrays come, they are drawn after so many milliseconds. */
+const SOON = 80;
 /** The narrowest that a view of one run may be, in CSS pixels, and of each of several. */
 const [LEAST, LEAST_OF_SEVERAL] = [400, 300];
 
@@ -87,7 +89,7 @@ export class Shell {
     this.root.replaceChildren(this.element());
     const schedule = (): void => this.schedule();
     this.session.state.subscribe(schedule);
-    this.session.arrivals.subscribe(schedule);
+    this.session.arrivals.subscribe(() => this.scheduleSoon());
   }
 
   /** Resolves when what is on the screen is drawn and lacks nothing. */
@@ -102,8 +104,7 @@ export class Shell {
     this.forks.close();
     this.session.clock.close();
     this.session.state.update({ projection: "auto" });
-    window.clearTimeout(this.quiet);
-    window.clearTimeout(this.describing);
+    for (const timer of [this.quiet, this.describing, this.soon]) window.clearTimeout(timer);
   }
 
   /** Takes the keys that are pressed on `target` while nothing else is meant by them. */
@@ -207,6 +208,19 @@ export class Shell {
       this.scheduled = false;
       this.draw();
     });
+  }
+
+  private soon = 0;
+
+  /** Draws what has come once there is nothing to wait for, and meanwhile now and then: it would take the time of what comes. */
+  private scheduleSoon(): void {
+    if (this.session.runs.every((data) => data.pending === 0)) this.schedule();
+    else if (this.soon === 0) {
+      this.soon = window.setTimeout(() => {
+        this.soon = 0;
+        this.schedule();
+      }, SOON);
+    }
   }
 
   private draw(): void {

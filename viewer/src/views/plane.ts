@@ -174,7 +174,12 @@ function endsOf(values: number[]): Ends {
 
 /** Logits of what is kept as l / (1 + |l|): along straight lines of them an edge is found more exactly. */
 function logits(values: Float32Array): Float32Array {
-  return values.map((value) => value / Math.max(1 - Math.abs(value), 1e-3));
+  const found = new Float32Array(values.length);
+  for (let k = 0; k < found.length; k++) {
+    const value = values[k] as number;
+    found[k] = value / Math.max(1 - Math.abs(value), 1e-3);
+  }
+  return found;
 }
 
 /** Pixels from the top, of logit leads (row, column) of the second class from the bottom; small ones are pale. */
@@ -186,16 +191,18 @@ function painted(
   opacity: number,
 ): Uint8ClampedArray {
   const result = new Uint8ClampedArray(4 * columns * rows);
+  // Whole pixels, which are little-endian wherever there are browsers.
+  const whole = new Uint32Array(result.buffer);
+  const [first, second] = colours.map(([red, green, blue]) => {
+    return ((blue as number) << 16) | ((green as number) << 8) | (red as number);
+  }) as [number, number];
   for (let row = 0, at = 0; row < rows; row++) {
-    for (let column = 0, from = (rows - 1 - row) * columns; column < columns; column++, from++, at += 4) {
+    for (let column = 0, from = (rows - 1 - row) * columns; column < columns; column++, from++, at++) {
       const value = values[from] as number;
       if (Number.isNaN(value)) continue;
-      const colour = colours[Number(value > 0)] as number[];
       const lead = Math.abs(value);
-      result[at] = colour[0] as number;
-      result[at + 1] = colour[1] as number;
-      result[at + 2] = colour[2] as number;
-      result[at + 3] = opacity * (0.3 + (0.9 * lead) / (1 + lead));
+      const alpha = Math.min(Math.round(opacity * (0.3 + (0.9 * lead) / (1 + lead))), 255);
+      whole[at] = (alpha << 24) | (value > 0 ? second : first);
     }
   }
   return result;

@@ -6,13 +6,15 @@ import type { Scene } from "./view";
 
 /** Room for what is said above a plane. */
 export const TOP = 28;
+/** Made once: that takes longer than all that it writes in a frame. */
+const WHOLE = new Intl.NumberFormat("en");
 export const DIVERGED = "not a number: the weights have diverged";
 
 /** What is said above every plane: the groups' colours, and how many examples are wrong. */
 export function heading(scene: Scene, box: Box): Shape[] {
   const groups = groupsOf(scene);
   const wrong = countWrong(scene);
-  const words = wrong === null ? "" : `${wrong.toLocaleString("en")} wrong`;
+  const words = wrong === null ? "" : `${WHOLE.format(wrong)} wrong`;
   const right = box.x + box.width;
   const room = { x: box.x, y: 2, width: box.width - (words === "" ? 0 : 80), height: TOP - 8 };
   const shapes: Shape[] = [];
