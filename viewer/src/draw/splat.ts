@@ -85,12 +85,14 @@ export class Splat {
 
   private each(points: Points, ratio: number, stampsOf: (k: number) => Stamp[] | undefined): void {
     const clip = this.clipOf(points, ratio);
-    const { ids } = points;
-    for (let k = 0; k < points.x.length; k++) {
-      const x = (points.x[k] as number) * ratio;
-      const y = (points.y[k] as number) * ratio;
-      if (!(x >= clip[0] && x < clip[2] && y >= clip[1] && y < clip[3])) continue;
-      const [column, row] = [Math.floor(x), Math.floor(y)];
+    const { ids, x: across, y: down } = points;
+    const [left, top, right, bottom] = clip;
+    for (let k = 0; k < across.length; k++) {
+      const x = (across[k] as number) * ratio;
+      const y = (down[k] as number) * ratio;
+      if (!(x >= left && x < right && y >= top && y < bottom)) continue;
+      const column = Math.floor(x);
+      const row = Math.floor(y);
       const phase = Math.floor((x - column) * PHASES) + PHASES * Math.floor((y - row) * PHASES);
       const stamp = stampsOf(k)?.[phase];
       if (stamp !== undefined) this.stamp(stamp, column, row, ids === null ? -1 : (ids[k] as number), clip);

@@ -44,7 +44,8 @@ export function interpolate(
     }
   } else {
     for (let k = 0; k < result.length; k++) {
-      const [a, b] = [before[k] as number, after[k] as number];
+      const a = before[k] as number;
+      const b = after[k] as number;
       const absent = a === missing || (b === missing && share > 0);
       result[k] = absent ? Number.NaN : low + step * (a + (b - a) * share);
     }

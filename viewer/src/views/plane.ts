@@ -165,7 +165,8 @@ export function onScreen(points: Float32Array, x: Scale, y: Scale): { x: Float32
 
 /** Whether a frame has numbers that are none: the weights have diverged. */
 export function diverged(values: Float32Array | null): boolean {
-  return values?.some((value) => !Number.isFinite(value)) ?? false;
+  for (let k = 0; k < (values?.length ?? 0); k++) if (!Number.isFinite(values?.[k])) return true;
+  return false;
 }
 
 function endsOf(values: number[]): Ends {
