@@ -820,3 +820,27 @@ def test_a_run_is_copied_between_stores(url, tmp_path):
     remove_run(f"{url}/copy")
     assert not is_run(f"{url}/copy")
     assert catalog.rows(url) == []
+
+
+def test_runs_of_a_store_are_viewed(url, small_run):
+    server = pytest.importorskip("netlapse.view.server")
+    from starlette.testclient import TestClient
+
+    import netlapse
+
+    for name in ("one", "two"):
+        copy_run(small_run, f"{url}/{name}")
+
+    def answers(root):
+        app = server.application(root, netlapse.open, token="t", hosts=["testserver"])
+        with TestClient(app, headers={"Authorization": "Bearer t"}) as client:
+            runs = client.get("/api/runs").json()["runs"]
+            keys = ",".join(sorted(row["key"] for row in runs))
+            shown = client.get(f"/api/payload?runs={keys}").json()["runs"]
+            losses = [client.get(f"/api/arrays/{run['losses']['name']}?runs={keys}").content for run in shown]
+            return {row["path"] for row in runs}, losses
+
+    paths, losses = answers(url)
+    assert paths == {f"{url}/one", f"{url}/two"}
+    [own] = answers(str(small_run))[1]
+    assert losses == [own, own]
