@@ -95,6 +95,8 @@ def _run(run: Run, numbers: Numbers) -> tuple[Run, list[str]]:
             finite = values[np.isfinite(values)]
             if array["dtype"] == "float32" and finite.size:
                 kept["mlp"]["ends"][array["name"]] = [float(finite.min()), float(finite.max())]
+            # The page need not round what it does not store.
+            array.update({"dtype": "float32", "low": 0.0, "step": 1.0, "gaps": False})
             continue
         found, values = rounded(array, values)
         array.update(found)
