@@ -61,6 +61,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m bench.study
 	$(BIN)/python -m bench.ways
 	$(BIN)/python -m bench.viewer
+	$(BIN)/python -m bench.server
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("netlapse needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
