@@ -83,3 +83,18 @@ def no_global_drawing_state():
     assert dict(mpl.rcParams) == before
     pyplot = sys.modules.get("matplotlib.pyplot")  # Keras imports it
     assert pyplot is None or not pyplot.get_fignums()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    from .browser import find
+
+    path = find()
+    if path is None:
+        pytest.skip("there is no Chromium: python -m tests.browser installs it")
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield opened
+        opened.close()

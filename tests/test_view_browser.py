@@ -14,8 +14,6 @@ import netlapse  # noqa: E402
 from netlapse.datasets import parabolas  # noqa: E402
 from netlapse.keras import Recorder  # noqa: E402
 
-from . import browser as browsers  # noqa: E402
-
 EPOCHS = 30
 AXE = Path(__file__).resolve().parents[1] / "viewer" / "node_modules" / "axe-core" / "axe.min.js"
 HOSTILE = '</script><img src=x onerror="window.broken=1">'
@@ -51,17 +49,6 @@ def pages(replays, tmp_path_factory):
         "two": netlapse.page(replays[:2], folder / "two.html"),
         "wide": netlapse.page(replays[2], folder / "wide.html"),
     }
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = browsers.find()
-    if path is None:
-        pytest.skip("there is no Chromium: python -m tests.browser installs it")
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

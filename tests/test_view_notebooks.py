@@ -32,8 +32,6 @@ from netlapse import notebook as notebooks  # noqa: E402
 from netlapse.datasets import parabolas  # noqa: E402
 from netlapse.sklearn import record  # noqa: E402
 
-from . import browser as browsers  # noqa: E402
-
 # Notebooks start slowly where cores are busy.
 SECONDS = 120
 VIEWER = "[data-lm-suppress-shortcuts][tabindex='-1']"
@@ -46,17 +44,6 @@ def run(tmp_path_factory):
     with warnings.catch_warnings(action="ignore"):
         record(MLPClassifier((2,), "tanh", max_iter=80, n_iter_no_change=80, random_state=0), *parabolas(200), path)
     return path
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = browsers.find()
-    if path is None:
-        pytest.skip("there is no Chromium: python -m tests.browser installs it")
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        yield opened
-        opened.close()
 
 
 @contextmanager

@@ -18,8 +18,6 @@ import netlapse  # noqa: E402
 from netlapse.datasets import parabolas  # noqa: E402
 from netlapse.keras import Recorder  # noqa: E402
 
-from . import browser as browsers  # noqa: E402
-
 VIEWER = Path(__file__).resolve().parents[1] / "viewer"
 AXE = VIEWER / "node_modules" / "axe-core" / "axe.min.js"
 EPOCHS = 8
@@ -152,17 +150,6 @@ def pages(tmp_path_factory):
         "tanh": recorded(folder, "tanh", two, "binary_crossentropy", X, y),
         "wide": recorded(folder, "wide", wide, "sparse_categorical_crossentropy", X, classes),
     }
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = browsers.find()
-    if path is None:
-        pytest.skip("there is no Chromium: python -m tests.browser installs it")
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
