@@ -98,3 +98,28 @@ def browser():
         opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def open_file(browser):
+    """Opens a page that is a file; what it says to the console, throws or asks a server for fails the test in the end."""
+    contexts, said = [], []
+
+    def open_it(path, fragment="", before=None, **options):
+        context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
+        contexts.append(context)
+        context.set_default_timeout(120_000)  # cores may be busy
+        page = context.new_page()
+        if before is not None:
+            page.add_init_script(before)
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: said.append(request.url) if request.url.startswith("http") else None)
+        page.goto(path.as_uri() + fragment)
+        page.evaluate("window.netlapse.ready")
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    assert said == []

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 sync_api = pytest.importorskip("playwright.sync_api")
 keras = pytest.importorskip("keras")
@@ -52,26 +55,8 @@ def pages(replays, tmp_path_factory):
 
 
 @pytest.fixture
-def open_page(browser, pages):
-    """Opens a page; everything that it says to the console, or throws, fails the test in the end."""
-    contexts, said = [], []
-
-    def open_it(name="one", fragment="", **options):
-        context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
-        contexts.append(context)
-        context.set_default_timeout(120_000)  # cores may be busy
-        page = context.new_page()
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: said.append(request.url) if request.url.startswith("http") else None)
-        page.goto(pages[name].as_uri() + fragment)
-        page.evaluate("window.netlapse.ready")
-        return page
-
-    yield open_it
-    for context in contexts:
-        context.close()
-    assert said == []
+def open_page(open_file, pages):
+    return lambda name="one", fragment="", **options: open_file(pages[name], fragment, **options)
 
 
 def epoch(page):
@@ -115,6 +100,35 @@ def test_space_plays_and_stops_on_a_recorded_frame(open_page):
     page.keyboard.press(" ")
     assert not state(page, "playing")
     assert float(epoch(page)).is_integer()
+
+
+@pytest.mark.parametrize("name", ["one", "two"])
+def test_what_a_pause_shows_is_what_a_link_to_it_shows(name, open_page):
+    """While it plays less is drawn than at rest, and parts are copied from the picture before."""
+    page = open_page(name)
+    page.keyboard.press(" ")
+    page.wait_for_function("() => window.netlapse.state.t > 3.2")
+    page.keyboard.press(" ")
+    page.evaluate("window.netlapse.seek(window.netlapse.state.t)")
+    played, linked = drawn(page), drawn(open_page(name, f"#epoch={epoch(page)}"))
+    assert len(played) == len(linked) >= 4
+    for one, other in zip(played, linked, strict=True):
+        assert one.shape == other.shape
+        assert one.std() > 10
+        # Copied letters are rounded twice.
+        assert abs(one - other).max() <= 4
+
+
+def drawn(page):
+    """The pictures on the screen, (row, column, channel)."""
+    found = page.evaluate(
+        """() => {
+            const all = [...document.querySelectorAll("*")].flatMap((e) => [...(e.shadowRoot?.querySelectorAll("canvas") ?? [])]);
+            const seen = all.filter((e) => e.width > 0 && e.getBoundingClientRect().top < innerHeight - 80);
+            return seen.map((e) => e.toDataURL().split(",")[1]);
+        }"""
+    )
+    return [np.asarray(Image.open(BytesIO(b64decode(png))), float) for png in found]
 
 
 def test_buttons_do_what_they_say(open_page):

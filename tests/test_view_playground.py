@@ -153,28 +153,8 @@ def pages(tmp_path_factory):
 
 
 @pytest.fixture
-def open_page(browser, pages):
-    """Opens a page; everything that it says to the console, throws or asks a server for fails the test in the end."""
-    contexts, said = [], []
-
-    def open_it(name="tanh", before=None, **options):
-        context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
-        contexts.append(context)
-        context.set_default_timeout(120_000)  # cores may be busy
-        page = context.new_page()
-        if before is not None:
-            page.add_init_script(before)
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: said.append(request.url) if request.url.startswith("http") else None)
-        page.goto(pages[name].as_uri() + "#epoch=3")
-        page.evaluate("window.netlapse.ready")
-        return page
-
-    yield open_it
-    for context in contexts:
-        context.close()
-    assert said == []
+def open_page(open_file, pages):
+    return lambda name="tanh", **options: open_file(pages[name], "#epoch=3", **options)
 
 
 def forks(page):

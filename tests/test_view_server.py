@@ -33,7 +33,6 @@ from netlapse.view.encode import arrays_in
 from netlapse.view.payload import shown
 from netlapse.view.server import application
 
-from . import browser as browsers
 
 TOKEN = "right"
 FRAMES = 7
@@ -507,20 +506,15 @@ def ask_a_thousand_times(port, token):
     assert len(answers) == 900
 
 
-def test_the_browser_follows_a_training(small_run, tmp_path):
+def test_the_browser_follows_a_training(small_run, browser, tmp_path):
     """The gallery, then the viewer, whose cursor stays at the last frame."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    path = browsers.find()
-    if path is None:
-        pytest.skip("there is no Chromium: python -m tests.browser installs it")
     shutil.copytree(small_run, tmp_path / "growing")
     shutil.copytree(small_run, tmp_path / "ended")
     run = Run(tmp_path / "growing")
     weights = {parameter.name: run.weights(parameter.name, [-1])[0] for parameter in run.manifest.parameters}
     writer = Writer.resume(tmp_path / "growing")
     said = []
-    with serving(tmp_path) as (port, token, _), sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+    with serving(tmp_path) as (port, token, _):
         page = browser.new_page()
         page.set_default_timeout(60_000)
         page.on("console", lambda message: said.append(message.text))
@@ -549,7 +543,7 @@ def test_the_browser_follows_a_training(small_run, tmp_path):
             page.wait_for_function(f"() => window.netlapse.state.t === {FRAMES - 1 + number}")
         page.get_by_role("link", name="All runs").click()
         page.wait_for_selector(".card")
-        browser.close()
+        page.close()
     writer.close()
     assert said == []
 

@@ -7,7 +7,8 @@ import { drag, firstAxes, project, tourStep } from "../src/math/project";
 import { contrast, coloursOf, mix } from "../src/draw/palette";
 import { Splat } from "../src/draw/splat";
 import { DARK, LIGHT } from "../src/draw/theme";
-import { field } from "../src/ui/export";
+import { field } from "../src/draw/field";
+import { field as csvField } from "../src/ui/export";
 
 function orthonormal(axes: number[][]): void {
   const [u, v] = axes as [number[], number[]];
@@ -150,8 +151,47 @@ test("texts and classes are seen on their surface", () => {
 });
 
 test("a field of a CSV holds any text and starts no formula", () => {
-  assert.equal(field('a "b", c'), '"a ""b"", c"');
-  assert.equal(field("=HYPERLINK(1)"), "'=HYPERLINK(1)");
-  assert.equal(field("-0.5"), "-0.5");
-  assert.equal(field(Number.NaN), "");
+  assert.equal(csvField('a "b", c'), '"a ""b"", c"');
+  assert.equal(csvField("=HYPERLINK(1)"), "'=HYPERLINK(1)");
+  assert.equal(csvField("-0.5"), "-0.5");
+  assert.equal(csvField(Number.NaN), "");
+});
+
+test("a picture of a field has the shade of each place, and sees what is unknown as its nearest sample", () => {
+  const [columns, rows] = [9, 7];
+  const values = Float32Array.from({ length: columns * rows }, (_, k) => 5 * Math.sin(1.7 * k));
+  values[2 * columns + 3] = Number.NaN;
+  const colours = Int32Array.from({ length: 500 }, (_, k) => 0x7f000000 | k);
+  const area = { x: 10, y: 20, width: 160, height: 90 };
+  const clip = { x: 30, y: 0, width: 101, height: 97 };
+  const shown = field(values, columns, rows, area, clip, { low: -4, high: 3, colours });
+  assert.deepEqual([shown.x, shown.y, shown.width, shown.height], [30, 20, 101, 77]);
+  const pixels = new Int32Array(shown.pixels.buffer);
+  let [unknown, nearest] = [0, 0];
+  for (let row = 0; row < shown.rows; row++) {
+    for (let column = 0; column < shown.columns; column++) {
+      const x = (((column + 0.5) / shown.columns) * 101 + 20) / 160;
+      const y = (90 - ((row + 0.5) / shown.rows) * 77) / 90;
+      const [u, v] = [x * (columns - 1), y * (rows - 1)];
+      const [left, below] = [Math.floor(u), Math.floor(v)];
+      const at = (i: number, j: number): number => values[j * columns + i]!;
+      let value = 0;
+      for (const [i, j] of [[0, 0], [1, 0], [0, 1], [1, 1]] as const) {
+        value += Math.abs(1 - i - (u - left)) * Math.abs(1 - j - (v - below)) * at(left + i, below + j);
+      }
+      if (Number.isNaN(value)) {
+        value = at(Math.round(u), Math.round(v));
+        nearest++;
+      }
+      const pixel = pixels[row * shown.columns + column]!;
+      if (Number.isNaN(value)) {
+        assert.equal(pixel, 0);
+        unknown++;
+      } else {
+        const step = Math.min(Math.max(((value + 4) / 7) * 500, 0), 499);
+        assert.ok(Math.abs((pixel & 0xffffff) - step) <= 1, `${pixel & 0xffffff} instead of ${step}`);
+      }
+    }
+  }
+  assert.ok(unknown > 20 && nearest > 2 * unknown);
 });

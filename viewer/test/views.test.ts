@@ -32,7 +32,8 @@ function view(id: string): View {
 }
 
 function kinds<K extends Shape["kind"]>(shapes: Shape[], kind: K): Extract<Shape, { kind: K }>[] {
-  return shapes.filter((shape): shape is Extract<Shape, { kind: K }> => shape.kind === kind);
+  const all = shapes.flatMap((shape) => (shape.kind === "still" && kind !== "still" ? shape.shapes : shape));
+  return all.filter((shape): shape is Extract<Shape, { kind: K }> => shape.kind === kind);
 }
 
 function texts(shapes: Shape[]): string[] {

@@ -1,5 +1,5 @@
 import { type Ends, type Scale, type Tick, linear, logTicks, logarithmic, root, rootTicks, ticks } from "../math/scale";
-import type { Box, Shape } from "./shapes";
+import type { Box, Shape, Still } from "./shapes";
 import type { Theme } from "./theme";
 
 /** Heights of letters. */
@@ -20,6 +20,8 @@ export interface Axis {
   scale: Scale;
   label: string;
   ticks: Tick[];
+  /** Of the ticks' texts, in pixels. */
+  widest: number;
 }
 
 /** An axis before it is known where it lies. */
@@ -35,33 +37,60 @@ export interface Plot {
 const made = new Map<string, Axis>();
 const MOST_MADE = 200;
 
-function remembered(kind: string, domain: readonly number[], range: Ends, label: string, make: () => Axis): Axis {
+function remembered(
+  kind: string,
+  domain: readonly number[],
+  range: Ends,
+  label: string,
+  make: () => Pick<Axis, "scale" | "ticks">,
+): Axis {
   const key = [kind, ...domain, ...range, label].join();
   let axis = made.get(key);
   if (axis === undefined) {
     if (made.size >= MOST_MADE) made.clear();
-    made.set(key, (axis = make()));
+    const { scale, ticks } = make();
+    axis = { scale, label, ticks, widest: Math.max(0, ...ticks.map(({ text }) => textWidth(text, SMALL))) };
+    made.set(key, axis);
   }
   return axis;
 }
 
-/** Numbers at equal distances; `write` says them otherwise than as they are. */
-export function numbers(domain: Ends, label: string, write?: (value: number) => string): Draft {
-  return (range) => {
-    const axis = remembered("numbers", domain, range, label, () => {
+/** How numbers are written: as many digits as their steps need, as they are, or as per cent. */
+const WRITTEN = {
+  usual: null,
+  plain: String,
+  percent: (value: number) => String(Math.round(1000 * value) / 10),
+} as const;
+
+/** Numbers at equal distances. */
+export function numbers(domain: Ends, label: string, written: keyof typeof WRITTEN = "usual"): Draft {
+  return (range) =>
+    remembered(written, domain, range, label, () => {
       const scale = linear(domain, range);
-      return { scale, label, ticks: ticks(scale, Math.max(2, Math.min(5, Math.round(extent(range) / 55)))) };
+      const found = ticks(scale, Math.max(2, Math.min(5, Math.round(extent(range) / 55))));
+      const write = WRITTEN[written];
+      return { scale, ticks: write === null ? found : found.map(({ value }) => ({ value, text: write(value) })) };
     });
-    if (write === undefined) return axis;
-    return { ...axis, ticks: axis.ticks.map(({ value }) => ({ value, text: write(value) })) };
-  };
 }
 
 export function magnitudes(domain: Ends, label: string): Draft {
   return (range) =>
     remembered("magnitudes", domain, range, label, () => {
       const scale = logarithmic(domain, range);
-      return { scale, label, ticks: logTicks(scale, Math.max(2, Math.round(extent(range) / 40))) };
+      return { scale, ticks: logTicks(scale, Math.max(2, Math.round(extent(range) / 40))) };
+    });
+}
+
+/** Numbers whose logarithms to base 10 are given, with ticks at least so many pixels `apart`; `low` is put before the least. */
+export function logarithms(domain: Ends, label: string, apart: number, low = ""): Draft {
+  return (range) =>
+    remembered(`logarithms ${apart} ${low}`, domain, range, label, () => {
+      const powers = logarithmic([10 ** domain[0], 10 ** domain[1]], range);
+      const found = logTicks(powers, Math.round(extent(range) / apart)).map(({ value, text }) => {
+        const power = Math.log10(value);
+        return { value: power, text: Math.abs(power - domain[0]) < 1e-9 ? `${low}${text}` : text };
+      });
+      return { scale: linear(domain, range), ticks: found };
     });
 }
 
@@ -70,8 +99,23 @@ export function counts(most: number, label: string): Draft {
   return (range) =>
     remembered("counts", [most], range, label, () => {
       const scale = root(Math.max(most, 1), range);
-      return { scale, label, ticks: rootTicks(scale, 18) };
+      return { scale, ticks: rootTicks(scale, 18) };
     });
+}
+
+/** Counts on a square-root scale, upwards and downwards from the middle. */
+export function mirrored(most: number, label: string): Draft {
+  return ([bottom, top]) =>
+    remembered("mirrored", [most], [bottom, top], label, () => {
+      const up = rootTicks(root(Math.max(most, 1), [(bottom + top) / 2, top]), 18);
+      const down = up.filter(({ value }) => value > 0).map(({ value, text }) => ({ value: -value, text }));
+      return { scale: root(most, [bottom, top]).domain([-most, most]), ticks: [...down.reverse(), ...up] };
+    });
+}
+
+/** An axis without ticks. */
+export function bare(domain: Ends, label = ""): Draft {
+  return (range) => remembered("bare", domain, range, label, () => ({ scale: linear(domain, range), ticks: [] }));
 }
 
 /** Axes that fill a box, with room for what is written at them and `top` pixels above them. */
@@ -79,8 +123,7 @@ export function plot(area: Box, x: Draft, y: Draft, top: number, right = 14): Pl
   const below = GAP + LINE + (x([0, 1]).label === "" ? 0 : LINE);
   const range: Ends = [area.y + area.height - below, area.y + top];
   const vertical = y(range);
-  const widest = Math.max(0, ...vertical.ticks.map((tick) => textWidth(tick.text, SMALL)));
-  const left = Math.ceil(widest) + GAP + (vertical.label === "" ? 4 : LINE + 4);
+  const left = leftOf(vertical);
   const box = {
     x: area.x + left,
     y: area.y + top,
@@ -98,10 +141,27 @@ export function grid({ box, x, y }: Plot, theme: Theme): Shape[] {
   return [{ kind: "path", commands: lines, stroke: theme.grid, width: 1 }];
 }
 
-/** The axes with their numbers and names, to lie above everything. */
-export function axes({ box, x, y }: Plot, theme: Theme): Shape[] {
+/** The room at the left of an axis. */
+function leftOf({ widest, label }: Axis): number {
+  return Math.ceil(widest) + GAP + (label === "" ? 4 : LINE + 4);
+}
+
+const drawn = new WeakMap<Axis, WeakMap<Axis, { theme: Theme; axes: Still }>>();
+
+/** The axes with their numbers and names, to lie above everything: of the same plot the same object. */
+export function axes(plot: Plot, theme: Theme): Still {
+  let kept = drawn.get(plot.x);
+  if (kept === undefined) drawn.set(plot.x, (kept = new WeakMap()));
+  const known = kept.get(plot.y);
+  if (known?.theme === theme) return known.axes;
+  const found = drawnAxes(plot, theme);
+  kept.set(plot.y, { theme, axes: found });
+  return found;
+}
+
+function drawnAxes({ box, x, y }: Plot, theme: Theme): Still {
   const [bottom, right] = [box.y + box.height, box.x + box.width];
-  const shapes: Shape[] = [
+  const shapes: Still["shapes"] = [
     { kind: "path", commands: [Float32Array.of(box.x, box.y, box.x, bottom, right, bottom)], stroke: theme.axis },
   ];
   const text = { kind: "text", size: SMALL, colour: theme.muted } as const;
@@ -130,12 +190,19 @@ export function axes({ box, x, y }: Plot, theme: Theme): Shape[] {
     shapes.push({ ...name, x: box.x + box.width / 2, y: bottom + GAP + LINE, text: words, baseline: "top" });
   }
   if (y.label !== "") {
-    const widest = Math.max(0, ...y.ticks.map((tick) => textWidth(tick.text, SMALL)));
-    const [left, middle] = [box.x - Math.ceil(widest) - GAP - LINE / 2 - 2, box.y + box.height / 2];
+    const [left, middle] = [box.x - Math.ceil(y.widest) - GAP - LINE / 2 - 2, box.y + box.height / 2];
     const words = shortened(y.label, LABEL, box.height + 24);
     shapes.push({ ...name, x: left, y: middle, text: words, baseline: "middle", rotate: -Math.PI / 2 });
   }
-  return shapes;
+  // Beside the plot and below it, with half of the lines; some numbers and names reach further than the axes.
+  const left = box.x - leftOf(y) - 8;
+  const [across, down] = [box.x + 1, bottom - 1];
+  const above = box.y - 24;
+  const boxes = [
+    { x: left, y: above, width: across - left, height: bottom + 2 * LINE + GAP + 8 - above },
+    { x: across, y: down, width: right + 30 - across, height: 2 * LINE + GAP + 9 },
+  ];
+  return { kind: "still", shapes, boxes };
 }
 
 export function vertical(x: number, { y, height }: Box): Float32Array {

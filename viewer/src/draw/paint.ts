@@ -1,4 +1,4 @@
-import type { Box, Path, Picture, Points, Rects, Shape, Text } from "./shapes";
+import type { Box, Path, Picture, Points, Rects, Shape, Still, Text } from "./shapes";
 import { Splat } from "./splat";
 import { FONT, type Theme } from "./theme";
 
@@ -12,19 +12,24 @@ export class Painter {
   private readonly points = scratch();
   private readonly picture = scratch();
   private readonly hatches = new Map<string, CanvasPattern>();
+  /** What has been drawn and may come again, and then its pictures. */
+  private stills = new WeakMap<Still, Kept[]>();
   /** What the context has, which takes time to read even if it stays the same. */
   private font = "";
 
   /** `ratio` is that of the canvas' pixels to the units of the shapes. */
   constructor(
-    private readonly context: Context,
+    private context: Context,
     private ratio: number,
   ) {}
 
   paint(shapes: Shape[], theme: Theme, ratio = this.ratio): void {
     const { context } = this;
     const { width, height } = context.canvas;
-    if (ratio !== this.ratio) this.hatches.clear();
+    if (ratio !== this.ratio) {
+      this.hatches.clear();
+      this.stills = new WeakMap();
+    }
     this.ratio = ratio;
     if (this.splat.width !== width || this.splat.height !== height) {
       this.splat = new Splat(width, height);
@@ -40,6 +45,7 @@ export class Painter {
     for (let k = 0; k < shapes.length; k++) {
       const shape = shapes[k] as Shape;
       if (shape.kind === "points") k += this.drawPoints(shapes, k, theme, known) - 1;
+      else if (shape.kind === "still") this.drawStill(shape);
       else this.draw(shape);
     }
   }
@@ -56,7 +62,7 @@ export class Painter {
     return found === null ? null : { x: found.x / this.ratio, y: found.y / this.ratio };
   }
 
-  private draw(shape: Exclude<Shape, Points>): void {
+  private draw(shape: Exclude<Shape, Points | Still>): void {
     const { context } = this;
     // Texts are many, and change nothing that the others don't set.
     if (shape.kind === "text") return this.drawText(shape);
@@ -66,6 +72,41 @@ export class Painter {
     else if (shape.kind === "path") this.drawPath(shape);
     else this.drawRects(shape);
     context.restore();
+  }
+
+  /** Draws what it has not seen before, and copies its picture of what it has. */
+  private drawStill(still: Still): void {
+    const kept = this.stills.get(still);
+    if (kept === undefined) {
+      this.stills.set(still, []);
+      for (const shape of still.shapes) this.draw(shape);
+      return;
+    }
+    if (kept.length === 0) kept.push(...this.keep(still));
+    const { context } = this;
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    for (const { canvas, x, y } of kept) context.drawImage(canvas, x, y);
+    context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
+  }
+
+  /** The boxes of a still, drawn apart. */
+  private keep({ shapes, boxes }: Still): Kept[] {
+    const [own, { ratio }] = [this.context, this];
+    const found = boxes.map((box) => {
+      // To whole pixels, so that neighbours neither overlap nor leave a gap.
+      const [x, y] = [Math.round(box.x * ratio), Math.round(box.y * ratio)];
+      const apart = document.createElement("canvas").getContext("2d") as Context;
+      apart.canvas.width = Math.max(Math.round((box.x + box.width) * ratio) - x, 1);
+      apart.canvas.height = Math.max(Math.round((box.y + box.height) * ratio) - y, 1);
+      apart.setTransform(ratio, 0, 0, ratio, -x, -y);
+      this.context = apart;
+      this.font = "";
+      for (const shape of shapes) this.draw(shape);
+      return { canvas: apart.canvas, x, y };
+    });
+    this.context = own;
+    this.font = "";
+    return found;
   }
 
   private drawText({ x, y, text, size, colour, align, baseline, bold, rotate }: Text): void {
@@ -186,6 +227,13 @@ export class Painter {
     this.hatches.set(colour, pattern);
     return pattern;
   }
+}
+
+/** A picture and where it lies, in pixels of the canvas. */
+interface Kept {
+  canvas: HTMLCanvasElement;
+  x: number;
+  y: number;
 }
 
 function isPoints(shape: Shape): boolean {

@@ -78,4 +78,12 @@ export interface Text {
   rotate?: number;
 }
 
-export type Shape = Points | Picture | Path | Rects | Text;
+/** What looks the same as long as it is the same object: a painter that has seen it before has a picture of it. */
+export interface Still {
+  kind: "still";
+  shapes: (Path | Rects | Text)[];
+  /** All of the shapes is in these, which don't overlap. */
+  boxes: Box[];
+}
+
+export type Shape = Points | Picture | Path | Rects | Text | Still;

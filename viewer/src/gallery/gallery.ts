@@ -4,6 +4,7 @@ import { STYLES, sheet } from "../ui/styles";
 import { Card } from "./card";
 import { GALLERY } from "./styles";
 import { type Filter, type Row, SORTS, type Table, chosen, facets, fetchTable, isExpression, settings } from "./table";
+import { grouped } from "../math/written";
 
 /** The table is fetched anew so often, in milliseconds. */
 const POLL = 2000;
@@ -139,8 +140,8 @@ export class Gallery {
   private counted(found: number): string {
     const total = this.table.runs.length;
     if (total === 0 && this.filter.text === "") return `There are no runs below ${this.table.root} yet.`;
-    const of = found === total ? "" : ` of ${total.toLocaleString("en")}`;
-    return `${found.toLocaleString("en")}${of} run${total === 1 ? "" : "s"} in ${this.table.root}`;
+    const of = found === total ? "" : ` of ${grouped(total)}`;
+    return `${grouped(found)}${of} run${total === 1 ? "" : "s"} in ${this.table.root}`;
   }
 
   private card(run: Row): Card {

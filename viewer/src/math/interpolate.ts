@@ -20,19 +20,13 @@ export function reader(values: Values): (stored: number) => number {
 }
 
 /** Values of what is stored. */
-export function dequantise(values: Values, stored: Typed, out?: Float32Array): Float32Array {
-  return interpolate(values, stored, stored, 0, out);
+export function dequantise(values: Values, stored: Typed): Float32Array {
+  return interpolate(values, stored, stored, 0);
 }
 
 /** Values `share` of the way from one frame to the next; NaN where either has none. */
-export function interpolate(
-  values: Values,
-  before: Typed,
-  after: Typed,
-  share: number,
-  out?: Float32Array,
-): Float32Array {
-  const result = out?.length === before.length ? out : new Float32Array(before.length);
+export function interpolate(values: Values, before: Typed, after: Typed, share: number): Float32Array {
+  const result = new Float32Array(before.length);
   const missing = gap(values);
   const { low, step } = values;
   // All that is drawn goes through here: most of it has no gaps, or is what is stored.

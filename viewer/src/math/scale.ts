@@ -1,4 +1,5 @@
 import { type ScaleContinuousNumeric, scaleLinear, scaleLog, scaleSqrt } from "d3-scale";
+import { grouped } from "./written";
 
 /** From numbers to pixels. */
 export type Scale = ScaleContinuousNumeric<number, number>;
@@ -67,7 +68,7 @@ export function rootTicks(scale: Scale, apart: number): Tick[] {
       if (value < most && room >= apart) chosen.push(value);
     }
   }
-  return [0, ...chosen.reverse()].map((value) => ({ value, text: value.toLocaleString("en") }));
+  return [0, ...chosen.reverse()].map((value) => ({ value, text: grouped(value) }));
 }
 
 /** Ends of an axis with a margin on either side; of a single number, or none, an axis around it. */

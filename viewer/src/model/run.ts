@@ -31,6 +31,8 @@ export class RunData {
   /** What is under way, and whether anybody waits for it. */
   private readonly flights = new Map<string, { needed: boolean }>();
   private readonly whole = new Map<string, Float32Array>();
+  /** What was asked for last of each array: views that are drawn together ask for the same moment. */
+  private readonly latest = new Map<string, { position: number; values: Float32Array }>();
   private readonly computed: ReadonlySet<string>;
   private bytes = 0;
   private waiting = 0;
@@ -106,28 +108,34 @@ export class RunData {
   /**
    * The values at frame position `t`: linear between frames, of classes by number those of the nearest frame.
    *
-   * Gaps are NaN. An array without a frame axis has the same values at all times.
+   * Gaps are NaN. An array without a frame axis has the same values at all times. What is returned is not to be written
+   * to: several views show the same.
    */
-  at(values: Values | null, t: number, out?: Float32Array): Float32Array | null {
-    return this.between(values, t, true, out);
-  }
-
-  private between(values: Values | null, t: number, ahead: boolean, out?: Float32Array): Float32Array | null {
+  at(values: Values | null, t: number): Float32Array | null {
     if (values === null) return null;
     if (!timed(values)) return this.all(values);
-    const last = length(values) - 1;
-    const position = Math.min(Math.max(t, 0), last);
-    const frame = isNominal(values) ? Math.round(position) : Math.floor(position);
-    const share = isNominal(values) ? 0 : position - frame;
+    const clipped = Math.min(Math.max(t, 0), length(values) - 1);
+    const position = isNominal(values) ? Math.round(clipped) : clipped;
+    const known = this.latest.get(values.name);
+    if (known?.position === position) return known.values;
+    const found = this.between(values, position, true);
+    if (found !== null) this.latest.set(values.name, { position, values: found });
+    return found;
+  }
+
+  private between(values: Values, position: number, ahead: boolean): Float32Array | null {
+    const frame = Math.floor(position);
+    const share = position - frame;
     const before = this.stored(values, frame, ahead);
     const after = share > 0 ? this.stored(values, frame + 1, ahead) : before;
-    if (before === null || after === null) return null;
-    return interpolate(values, before, after, share, out);
+    return before === null || after === null ? null : interpolate(values, before, after, share);
   }
 
   /** One recorded frame. */
   row(values: Values | null, frame: number): Float32Array | null {
-    return this.between(values, Math.round(frame), false);
+    if (values === null) return null;
+    if (!timed(values)) return this.all(values);
+    return this.between(values, Math.min(Math.max(Math.round(frame), 0), length(values) - 1), false);
   }
 
   /** One value over all frames; NaN where it has not come yet of an array too large to be fetched whole. */

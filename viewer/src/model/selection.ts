@@ -1,3 +1,4 @@
+import { number } from "../math/written";
 import type { RunData } from "./run";
 
 /** The selection with one example more or less. */
@@ -43,15 +44,6 @@ function prediction(probabilities: Float32Array, count: number, place: number, c
   const largest = row.map((probability, k) => [probability, k] as const).sort(([a], [b]) => b - a);
   const named = largest.slice(0, 2).map(([probability, k]) => `${classes[k] ?? k} ${percent(probability)}`);
   return `Predicted ${named.join(", ")}`;
-}
-
-/** Three significant digits, as far as they say something. */
-export function number(value: number | undefined): string {
-  if (value === undefined || Number.isNaN(value)) return "unknown";
-  if (value === 0 || !Number.isFinite(value)) return String(value).replace("Infinity", "∞");
-  const size = Math.abs(value);
-  const text = size >= 1e5 || size < 1e-3 ? value.toExponential(1) : String(Number(value.toPrecision(3)));
-  return text.replace("-", "−");
 }
 
 function percent(share: number): string {

@@ -3,6 +3,7 @@ import type { Dense, Diagram, Mlp, Run, Space, Values } from "../data/schema";
 import { Chain, type Layer } from "./chain";
 import type { Fork } from "./fork";
 import { mean, rowsOf } from "./origin";
+import { grouped } from "../math/written";
 
 export type Range = [low: number, high: number];
 
@@ -193,7 +194,7 @@ function inWords({ settings, job }: Fork): Record<string, string> {
 function missing({ origin, ranges }: Fork): string[] {
   const { run } = origin.data;
   const found = [
-    `from the fork on, curves are those of the ${rowsOf(run).length.toLocaleString("en")} examples of this page on which it is trained`,
+    `from the fork on, curves are those of the ${grouped(rowsOf(run).length)} examples of this page on which it is trained`,
   ];
   if (run.curves.some(({ split }) => split === "validation"))
     found.push("no validation curves: the page lacks those examples");

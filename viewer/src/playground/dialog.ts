@@ -6,6 +6,7 @@ import type { Settings } from "./fork";
 import { optimiserOf } from "./forks";
 import { type Optimiser, optimiserName } from "./optimisers";
 import { hindrance, rowsOf } from "./origin";
+import { grouped } from "../math/written";
 
 /** What a training begins with whose settings are not known, or of an optimiser that is not known here. */
 const USUAL: Optimiser = { kind: "SGD", rate: 0.01, momentum: 0, nesterov: false };
@@ -152,7 +153,7 @@ function hints({ run }: RunData, known: boolean): string[] {
   const training = run.mlp?.training ?? null;
   if (training === null) found.push("How the run was trained is not known: these are usual settings.");
   else if (!known) found.push(`The run was trained with ${training.optimizer}, which is not known here.`);
-  const count = rowsOf(run).length.toLocaleString("en");
+  const count = grouped(rowsOf(run).length);
   found.push(`It trains on the ${count} examples of this page, which may be fewer than the run was trained on.`);
   found.push("The weights are those of this epoch; the optimiser's state starts anew.");
   found.push("Penalties on weights are left out, if the run had any.");

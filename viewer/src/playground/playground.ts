@@ -5,6 +5,7 @@ import { ForkDialog } from "./dialog";
 import type { Fork, Settings } from "./fork";
 import { type Forks, MOST_RUNS, nameOf } from "./forks";
 import { hindrance, originOf } from "./origin";
+import { grouped } from "../math/written";
 
 /** The button that asks for a fork, its dialog, and the forks that there are. */
 export class Playground {
@@ -96,8 +97,8 @@ export class Playground {
 /** How far a training is, or how it ended. */
 function words(fork: Fork): string {
   const { status, trained, settings, diverged } = fork;
-  const count = (epochs: number): string => `${epochs.toLocaleString("en")} ${epochs === 1 ? "epoch" : "epochs"}`;
-  const epochs = `${trained.toLocaleString("en")} of ${count(settings.epochs)}`;
+  const count = (epochs: number): string => `${grouped(epochs)} ${epochs === 1 ? "epoch" : "epochs"}`;
+  const epochs = `${grouped(trained)} of ${count(settings.epochs)}`;
   if (status === "training") return epochs;
   if (status === "failed") return `failed after ${epochs}`;
   if (diverged) return `diverged after ${count(trained)}: the weights are numbers no more`;

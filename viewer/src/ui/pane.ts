@@ -26,6 +26,9 @@ export class Pane {
   readonly element: HTMLElement;
   private readonly painter = new Painter(this.canvas.getContext("2d") as CanvasRenderingContext2D, 1);
   private seen = false;
+  /** Of the canvas, in CSS pixels: asked of the browser, they would be laid out anew for every view. */
+  private width = 0;
+  private height = 0;
   private gesture: Gesture | null = null;
 
   constructor(
@@ -55,7 +58,7 @@ export class Pane {
   }
 
   get scene(): Scene {
-    return this.session.scene(this.run, this.canvas.clientWidth, this.canvas.clientHeight);
+    return this.session.scene(this.run, this.width, this.height);
   }
 
   /** Whether the run has what the view shows. */
@@ -92,8 +95,9 @@ export class Pane {
   private resize(stage: HTMLElement): void {
     const least = Math.min(Math.max(stage.clientWidth * (this.view.aspect ?? 0.75), 220), 520);
     stage.style.minHeight = `${Math.round(least)}px`;
-    this.canvas.width = Math.round(stage.clientWidth * devicePixelRatio);
-    this.canvas.height = Math.round(stage.clientHeight * devicePixelRatio);
+    [this.width, this.height] = [stage.clientWidth, stage.clientHeight];
+    this.canvas.width = Math.round(this.width * devicePixelRatio);
+    this.canvas.height = Math.round(this.height * devicePixelRatio);
   }
 
   private listen(): void {

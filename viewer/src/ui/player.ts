@@ -3,7 +3,10 @@ import type { Session } from "../model/session";
 import { find } from "../model/sync";
 import { choice, h, icon, ICONS } from "./dom";
 import type { Tooltip } from "./tooltip";
+import { grouped } from "../math/written";
 
+/** While it plays, the thumb of the timeline moves in so many steps. */
+const STEPS = 250;
 const SPEEDS = [0.1, 0.25, 0.5, 1, 2, 4, 8];
 
 /** Play, step and scrub: the timeline with its marks, and what the clock says. */
@@ -18,6 +21,8 @@ export class Player {
   private readonly step = h("span", { class: "step" });
   private readonly between = h("span", { class: "between" }, "interpolated");
   private readonly speed: HTMLLabelElement;
+  /** Where the thumb is. */
+  private share = Number.NaN;
   /** What the words were made of. */
   private said = "";
 
@@ -74,9 +79,7 @@ export class Player {
     const { session } = this;
     const { t, playing, loop, speed } = session.state.value;
     const { last, leader } = session;
-    this.range.max = String(last);
-    this.range.valueAsNumber = t;
-    this.range.style.setProperty("--share", String(last > 0 ? t / last : 0));
+    this.scrub(t, last, playing);
     if (!playing) this.range.setAttribute("aria-valuetext", `epoch ${session.epoch}`);
     this.between.classList.toggle("shown", !Number.isInteger(t) || (playing && !session.clock.reduced));
     // What says the same as before is left alone: the browser would lay it out and draw it anew all the same.
@@ -90,9 +93,21 @@ export class Player {
       this.play.replaceChildren(icon(playing ? ICONS.pause : ICONS.play));
     }
     this.loop.setAttribute("aria-pressed", String(loop));
-    (this.speed.querySelector("select") as HTMLSelectElement).value = String(speed);
+    const chosen = this.speed.querySelector("select") as HTMLSelectElement;
+    if (chosen.value !== String(speed)) chosen.value = String(speed);
     this.epoch.textContent = `Epoch ${rounded(session.epoch)}`;
-    this.step.textContent = `step ${(leader.steps[frame] ?? 0).toLocaleString("en")}`;
+    this.step.textContent = `step ${grouped(leader.steps[frame] ?? 0)}`;
+  }
+
+  /** Moves the thumb; while it plays not every time, as the browser then lays out and draws all of the timeline. */
+  private scrub(t: number, last: number, playing: boolean): void {
+    const share = last > 0 ? t / last : 0;
+    const same = this.range.max === String(last);
+    if (same && Math.abs(share - this.share) * STEPS < (playing ? 1 : Number.MIN_VALUE)) return;
+    this.share = share;
+    if (!same) this.range.max = String(last);
+    this.range.valueAsNumber = t;
+    this.range.style.setProperty("--share", String(share));
   }
 
   /** Milestones and plateaus, a lane for each run that has any. */

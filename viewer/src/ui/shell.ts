@@ -38,6 +38,8 @@ export class Shell {
   private readonly help = helpDialog();
   private readonly message = h("div", { class: "message", role: "status" });
   private scheduled = false;
+  /** How many pictures have been drawn since it plays. */
+  private turn = 0;
   private quiet = 0;
   private unheard: (() => void) | undefined;
   /** Who waits for a picture that lacks nothing. */
@@ -226,7 +228,9 @@ export class Shell {
   private draw(): void {
     const { state, runs } = this.session;
     this.host.dataset["theme"] = state.value.theme;
-    const drawn = this.panels.flatMap((panel) => panel.panes.filter((pane) => pane.draw()));
+    this.turn = state.value.playing ? this.turn + 1 : 0;
+    const due = this.panels.filter(({ view }, k) => this.turn === 0 || view.fluent === true || (this.turn + k) % 2 === 0);
+    const drawn = due.flatMap((panel) => panel.panes.filter((pane) => pane.draw()));
     this.player.update();
     if (!state.value.playing) this.describeSoon();
     const complete = drawn.length > 0 && runs.every((data) => data.pending === 0);

@@ -3,7 +3,7 @@ import { type Ramp, colourAt, diverging, pixels, sequential } from "../draw/ramp
 import type { Box, Shape } from "../draw/shapes";
 import { contour } from "../math/contour";
 import type { Ends } from "../math/scale";
-import { number } from "../model/selection";
+import { number } from "../math/written";
 import { dots, within } from "./dots";
 import { once, sampled } from "./once";
 import { areaOf, diverged, limits, onScreen, placed, regions } from "./plane";
@@ -48,7 +48,7 @@ export const boundary: View = {
     const unit = unitOf(scene);
     if (unit === null) shapes.push(...regions(scene, space, x.scale, y.scale, box));
     else shapes.push(...heat(scene, unit, areaOf(space, x.scale, y.scale), box));
-    shapes.push(...dots(scene, drawn.x, drawn.y, box), ...axes(drawn.plot, scene.theme), ...heading(scene, box));
+    shapes.push(...dots(scene, drawn.x, drawn.y, box), axes(drawn.plot, scene.theme), ...heading(scene, box));
     const values = unit?.values ?? scene.data.at(space.regions, scene.t);
     if (diverged(values)) shapes.push(...note(DIVERGED, box, scene.theme, scene.theme.wrong));
     return shapes;

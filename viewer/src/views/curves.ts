@@ -19,10 +19,11 @@ import {
 import { mix } from "../draw/palette";
 import type { Box, Shape } from "../draw/shapes";
 import { type Ends, padded } from "../math/scale";
-import { number } from "../model/selection";
+import { counted, number } from "../math/written";
 import type { RunData } from "../model/run";
+import { once } from "./once";
 import type { Scene, View } from "./view";
-import { counted, moment } from "./words";
+import { moment } from "./words";
 
 const TOP = 30;
 /** Panels are no smaller than this. */
@@ -135,7 +136,7 @@ function panelsOf(scene: Scene): Panel[] | null {
   if (epochs[0] === epochs[1]) epochs[1] += 1;
   const panels: Panel[] = [];
   for (const [k, quantity] of all.slice(0, across * down).entries()) {
-    const values = others.flatMap((one) => ofQuantity(one, quantity).map((curve) => one.column(curve.values, 0)));
+    const values = others.flatMap((one) => ofQuantity(one, quantity).map((curve) => columnOf(one, curve)));
     if (values.some((column) => column === null)) return null;
     const share = isShare(quantity);
     const isLoss = others.some((one) => ofQuantity(one, quantity).some((curve) => curve.name === "loss"));
@@ -159,7 +160,7 @@ function axisOf(quantity: string, columns: Float32Array[], share: boolean, isLos
   }
   const name = quantity.replaceAll("_", " ");
   if (share && high <= 1.0001)
-    return numbers([Math.min(low, 0.5) - 0.01, 1.01], `${name} (%)`, (value) => String(Math.round(1000 * value) / 10));
+    return numbers([Math.min(low, 0.5) - 0.01, 1.01], `${name} (%)`, "percent");
   // A score is at most 1, and near it on a linear scale.
   if (positive && high > SPAN * low && (isLoss || high > 1))
     return magnitudes([low / 1.15, high * 1.15], `${name} (log scale)`);
@@ -177,18 +178,18 @@ function draw(scene: Scene, { quantity, share, plot: made }: Panel): Shape[] {
     const colour =
       others.length === 1 ? theme.accent : (colours.series[others.indexOf(other) % colours.series.length] as string);
     for (const curve of ofQuantity(other, quantity)) {
-      const values = other.column(curve.values, 0);
+      const values = columnOf(other, curve);
       if (values === null) continue;
       const validation = curve.split === "validation";
       const stroke = validation ? mix(colour, theme.text, 0.45) : colour;
       const look = { kind: "path", stroke, clip: margin(box), ...(validation && { dash: [5, 3] }) } as const;
-      const whole = line(other, values, made, other.frames - 1);
+      const whole = line(other, values, made);
       if (!own) {
         shapes.push({ ...look, commands: [whole], width: 1.2, alpha: 0.6 });
         continue;
       }
       shapes.push({ ...look, commands: [whole], width: 1.2, alpha: 0.35 });
-      shapes.push({ ...look, commands: [line(other, values, made, t)], width: 2.2 });
+      shapes.push({ ...look, commands: [begun(other, values, made, t)], width: 2.2 });
       const value = data.at(curve.values, t)?.[0] ?? Number.NaN;
       if (Number.isFinite(value))
         shapes.push({
@@ -200,24 +201,42 @@ function draw(scene: Scene, { quantity, share, plot: made }: Panel): Shape[] {
     }
   }
   shapes.push({ kind: "path", commands: [vertical(position, box)], stroke: theme.muted, width: 1 });
-  shapes.push(...axes(made, theme), ...milestones(scene, made), ...values(scene, quantity, share, made));
+  shapes.push(axes(made, theme), ...milestones(scene, made), ...values(scene, quantity, share, made));
   return shapes;
 }
 
+/** The whole curve. */
+function line(data: RunData, values: Float32Array, { x, y }: Plot): Float32Array {
+  const known = lines.get(values);
+  if (known?.x === x && known.y === y) return known.line;
+  const found = new Float32Array(2 * values.length);
+  for (let k = 0; k < values.length; k++) {
+    found[2 * k] = x.scale(data.epochs[k] as number);
+    found[2 * k + 1] = y.scale(values[k] as number);
+  }
+  lines.set(values, { x, y, line: found });
+  return found;
+}
+
 /** The curve up to a frame position. */
-function line(data: RunData, values: Float32Array, { x, y }: Plot, t: number): Float32Array {
-  const whole = Math.min(Math.floor(t), values.length - 1);
-  const more = t > whole && whole + 1 < values.length ? 1 : 0;
-  const result = new Float32Array(2 * (whole + 1 + more));
-  for (let k = 0; k <= whole; k++) {
-    result[2 * k] = x.scale(data.epochs[k] as number);
-    result[2 * k + 1] = y.scale(values[k] as number);
-  }
-  if (more === 1) {
-    const value = (values[whole] as number) + (t - whole) * ((values[whole + 1] as number) - (values[whole] as number));
-    result.set([x.scale(epochAt(data, t)), y.scale(value)], 2 * (whole + 1));
-  }
-  return result;
+function begun(data: RunData, values: Float32Array, plot: Plot, t: number): Float32Array {
+  const recorded = Math.min(Math.floor(t), values.length - 1);
+  const all = line(data, values, plot).subarray(0, 2 * (recorded + 1));
+  const [last, next] = [values[recorded] as number, values[recorded + 1]];
+  if (t <= recorded || next === undefined) return all;
+  const found = new Float32Array(all.length + 2);
+  found.set(all);
+  found.set([plot.x.scale(epochAt(data, t)), plot.y.scale(last + (t - recorded) * (next - last))], all.length);
+  return found;
+}
+
+const lines = new WeakMap<Float32Array, { x: Plot["x"]; y: Plot["y"]; line: Float32Array }>();
+
+/** The values of a curve at all frames; the same array until more come. Null until they have. */
+function columnOf(data: RunData, curve: Curve): Float32Array | null {
+  return once(data, `curve ${curve.values.name}`, () => {
+    return data.ready(curve.values) ? data.column(curve.values, 0) : null;
+  });
 }
 
 /** Above a panel: what the curves are, in their lines, with their values now. */

@@ -1,7 +1,7 @@
 import { LABEL, SMALL, circle, fitted, note, textWidth } from "../draw/axes";
 import { type Ramp, diverging, pixels } from "../draw/ramp";
 import type { Shape } from "../draw/shapes";
-import { number } from "../model/selection";
+import { number } from "../math/written";
 import { type Drawn, distance, eachEdge, gapAfter, geometry, named, nodeAt } from "./nodes";
 import type { Scene, View } from "./view";
 import { DIVERGED, moment } from "./words";

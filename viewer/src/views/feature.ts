@@ -2,7 +2,7 @@ import type { Space, Tour } from "../data/schema";
 import { type Plot, SMALL, axes, fitted, grid, note, numbers, plot } from "../draw/axes";
 import type { Shape } from "../draw/shapes";
 import type { Ends } from "../math/scale";
-import { number } from "../model/selection";
+import { number } from "../math/written";
 import type { RunData } from "../model/run";
 import { dots, trails, within } from "./dots";
 import { classNames } from "./groups";
@@ -28,6 +28,7 @@ export const feature: View = {
   id: "feature",
   title: "Feature space",
   aspect: 0.92,
+  fluent: true,
   available: (data) => data.run.spaces.length > 0 || data.run.tours.length > 0,
 
   layout(scene) {
@@ -46,7 +47,7 @@ export const feature: View = {
     }
     shapes.push(...dots(scene, drawn.x, drawn.y, box, ways));
     if (drawn.tour !== null) shapes.push(...handles(scene, drawn.tour, box));
-    shapes.push(...axes(drawn.plot, scene.theme), ...heading(scene, box));
+    shapes.push(axes(drawn.plot, scene.theme), ...heading(scene, box));
     const facts = fitted(honesty(scene, drawn), SMALL, scene.width - 16);
     const foot = { x: scene.width / 2, y: scene.height - 4, size: SMALL, colour: scene.theme.muted } as const;
     const broken = diverged(drawn.points);
@@ -123,10 +124,14 @@ function warpedGrid({ data, t, theme }: Scene, space: Space, { box, x, y }: Plot
   const values = data.at(space.lines, t);
   if (space.lines === null || values === null) return [];
   const [lines, corners] = space.lines.shape.slice(1) as [number, number];
+  const at = onScreen(values, x.scale, y.scale);
   const commands = Array.from({ length: lines }, (_, k) => {
-    const line = values.subarray(2 * corners * k, 2 * corners * (k + 1));
-    const { x: across, y: up } = onScreen(line, x.scale, y.scale);
-    return line.map((_, place) => (place % 2 === 0 ? across : up)[place >> 1] as number);
+    const line = new Float32Array(2 * corners);
+    for (let corner = 0; corner < corners; corner++) {
+      line[2 * corner] = at.x[k * corners + corner] as number;
+      line[2 * corner + 1] = at.y[k * corners + corner] as number;
+    }
+    return line;
   });
   return [{ kind: "path", commands, stroke: theme.text, width: 0.8, alpha: 0.42, clip: box }];
 }

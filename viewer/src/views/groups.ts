@@ -1,6 +1,6 @@
 import type { Task } from "../data/schema";
 import { colourAt, sequential } from "../draw/ramp";
-import { number } from "../model/selection";
+import { number } from "../math/written";
 import type { RunData } from "../model/run";
 import { once } from "./once";
 import type { Scene } from "./view";

@@ -1,8 +1,8 @@
-import { type Plot, axes, counts, grid, legend, note, plot } from "../draw/axes";
+import { type Plot, axes, counts, grid, legend, logarithms, note, plot } from "../draw/axes";
 import type { Shape } from "../draw/shapes";
 import { Histogram } from "../math/histogram";
-import { type Ends, type Tick, linear, logTicks, logarithmic } from "../math/scale";
-import { number } from "../model/selection";
+import type { Ends } from "../math/scale";
+import { number, grouped } from "../math/written";
 import { RIGHT, SELECTED, WRONG, bars, binAt, binsWithin, corner } from "./bars";
 import { examples } from "./groups";
 import { ends } from "./once";
@@ -36,7 +36,7 @@ export const losses: View = {
     const shapes: Shape[] = grid(drawn.plot, theme);
     shapes.push(
       ...bars(drawn.histogram, { x: x.scale, height: y.scale }, theme.axis, scene),
-      ...axes(drawn.plot, theme),
+      axes(drawn.plot, theme),
     );
     const { unknown } = drawn.histogram;
     const lost = (unknown[RIGHT] as number) + (unknown[WRONG] as number);
@@ -53,7 +53,7 @@ export const losses: View = {
       );
     }
     const words =
-      lost > 0 ? `${lost.toLocaleString("en")} not a number` : known ? `${wrong.toLocaleString("en")} wrong` : "";
+      lost > 0 ? `${grouped(lost)} not a number` : known ? `${grouped(wrong)} wrong` : "";
     shapes.push(...corner(words, drawn.plot, theme.wrong));
     return shapes;
   },
@@ -64,8 +64,8 @@ export const losses: View = {
     const sorted = drawn.losses.filter((loss) => !Number.isNaN(loss)).sort();
     const at = (share: number): string => number(sorted[Math.floor(share * (sorted.length - 1))]);
     const lost = drawn.losses.length - sorted.length;
-    const missing = lost > 0 ? `; ${lost.toLocaleString("en")} not a number` : "";
-    return `Losses of ${drawn.losses.length.toLocaleString("en")} examples, ${moment(scene)}: median ${at(0.5)}, a tenth above ${at(0.9)}, largest ${at(1)}${missing}.`;
+    const missing = lost > 0 ? `; ${grouped(lost)} not a number` : "";
+    return `Losses of ${grouped(drawn.losses.length)} examples, ${moment(scene)}: median ${at(0.5)}, a tenth above ${at(0.9)}, largest ${at(1)}${missing}.`;
   },
 
   table(scene) {
@@ -115,24 +115,9 @@ function geometry(scene: Scene): Drawn | null {
   }
   const most = Math.max(...others.map(examples));
   const name = others.every((other) => other.run.loss === run.loss) ? run.loss : "loss";
-  const axis = (range: Ends): Plot["x"] => {
-    const made = logTicks(
-      logarithmic([10 ** domain[0], 10 ** domain[1]], range),
-      Math.round((range[1] - range[0]) / 55),
-    );
-    return {
-      scale: linear(domain, range),
-      label: `${name.replaceAll("_", " ")} (log scale)`,
-      ticks: made.map((tick) => inLogs(tick, domain)),
-    };
-  };
+  const across = logarithms(domain, `${name.replaceAll("_", " ")} (log scale)`, 55, "≤ ");
   const area = { x: 0, y: 0, width, height: height - 4 };
-  return { plot: plot(area, axis, counts(most, "examples (√ scale)"), TOP), histogram, losses: values };
-}
-
-function inLogs({ value, text }: Tick, [low]: Ends): Tick {
-  const power = Math.log10(value);
-  return { value: power, text: Math.abs(power - low) < 1e-9 ? `≤ ${text}` : text };
+  return { plot: plot(area, across, counts(most, "examples (√ scale)"), TOP), histogram, losses: values };
 }
 
 /** Logarithms of where the scale begins and ends, the same at all frames and of all runs. */

@@ -1,6 +1,7 @@
 import type { Space } from "../data/schema";
 import { channels } from "../draw/palette";
-import { pixels, sequential } from "../draw/ramp";
+import { type Shades, field, shadesOf } from "../draw/field";
+import { sequential } from "../draw/ramp";
 import type { Box, Path, Shape } from "../draw/shapes";
 import { contour, outlines } from "../math/contour";
 import type { Theme } from "../draw/theme";
@@ -9,8 +10,6 @@ import { classNames, groupsOf } from "./groups";
 import { ends } from "./once";
 import type { Scene } from "./view";
 
-/** Pixels of a picture of regions are so many CSS pixels wide; with 2, one takes twice the time. */
-const PIXEL = 3;
 /** Widths of the lines between two classes, and between several. */
 const [EDGE, EDGE_OF_MANY] = [2, 1.5];
 
@@ -34,11 +33,8 @@ export function regions(scene: Scene, space: Space, x: Scale, y: Scale, clip: Bo
   const classes = classNames(data.run.task).length;
   const area = areaOf(space, x, y);
   if (classes === 0) {
-    const [low, high] = ends(data, space.regions) ?? [0, 1];
-    const share = (value: number): number => (value - low) / (high - low || 1);
-    const fine = between(values, columns, rows, area, clip);
-    const shown = pixels(fine.values, fine.columns, fine.rows, share, sequential(), 1.4 * theme.regions);
-    return [{ kind: "image", ...fine.box, columns: fine.columns, rows: fine.rows, smooth: true, pixels: shown }];
+    const shades = shadesOf(sequential(), ends(data, space.regions) ?? [0, 1], 1.4 * theme.regions);
+    return [field(values, columns, rows, area, clip, shades)];
   }
   // Like the classes that win, those of a recorded frame.
   const said = { values, leads: data.at(space.leads, Math.round(scene.t)), columns, rows };
@@ -64,11 +60,9 @@ export function twoRegions(
   theme: Theme,
 ): [Shape, Path] {
   const known = logits(values);
-  const { box, ...fine } = between(known, columns, rows, area, clip);
-  const shown = painted(fine.values, fine.columns, fine.rows, colours.map(channels), 255 * theme.regions);
   const edge = placed(contour(known, columns, rows, 0), columns, rows, area);
   return [
-    { kind: "image", ...box, columns: fine.columns, rows: fine.rows, smooth: true, pixels: shown },
+    field(known, columns, rows, area, clip, shadesOfTwo(colours, theme.regions)),
     { kind: "path", commands: [edge], stroke: theme.text, width: EDGE, clip },
   ];
 }
@@ -91,53 +85,6 @@ export function manyRegions(
   return [...regions, { kind: "path", commands: edges, stroke: theme.text, width: EDGE_OF_MANY, clip }];
 }
 
-/** A picture's values (row, column), rows from the bottom, each that of the middle of its pixel. */
-interface Fine {
-  values: Float32Array;
-  columns: number;
-  rows: number;
-  box: Box;
-}
-
-/**
- * Values between the samples of a grid, bilinear, in the part of its area that is in the clip.
- *
- * Few samples are a sharp picture too, however near it is looked at.
- */
-export function between(values: Float32Array, columns: number, rows: number, area: Box, clip: Box): Fine {
-  const box = common(area, clip);
-  const [wide, high] = [Math.max(1, Math.ceil(box.width / PIXEL)), Math.max(1, Math.ceil(box.height / PIXEL))];
-  const across = places(wide, (box.x - area.x) / area.width, box.width / area.width, columns);
-  const up = places(high, (area.y + area.height - box.y - box.height) / area.height, box.height / area.height, rows);
-  const found = new Float32Array(wide * high);
-  for (let row = 0, k = 0; row < high; row++) {
-    const place = up[row] as number;
-    const below = Math.min(Math.floor(place), rows - 2);
-    for (let column = 0; column < wide; column++, k++) {
-      const left = Math.min(Math.floor(across[column] as number), columns - 2);
-      const [s, t] = [(across[column] as number) - left, place - below];
-      const at = below * columns + left;
-      const low = (1 - s) * (values[at] as number) + s * (values[at + 1] as number);
-      const top = (1 - s) * (values[at + columns] as number) + s * (values[at + columns + 1] as number);
-      const value = (1 - t) * low + t * top;
-      // Beside what is not known, each sample is said of its surroundings.
-      found[k] = Number.isNaN(value) ? (values[at + (t > 0.5 ? columns : 0) + (s > 0.5 ? 1 : 0)] as number) : value;
-    }
-  }
-  return { values: found, columns: wide, rows: high, box };
-}
-
-/** Where the middles of so many pixels lie among samples, from a share of their extent on and along another. */
-function places(count: number, from: number, along: number, samples: number): Float32Array {
-  return Float32Array.from({ length: count }, (_, k) => (from + (along * (k + 0.5)) / count) * (samples - 1));
-}
-
-function common(a: Box, b: Box): Box {
-  const [x, y] = [Math.max(a.x, b.x), Math.max(a.y, b.y)];
-  const [right, bottom] = [Math.min(a.x + a.width, b.x + b.width), Math.min(a.y + a.height, b.y + b.height)];
-  return { x, y, width: Math.max(right - x, 0), height: Math.max(bottom - y, 0) };
-}
-
 /** Polylines of (column, row) of a grid, rows from the bottom, in the pixels of the area that it fills. */
 export function placed(line: Float32Array, columns: number, rows: number, area: Box): Float32Array {
   const [width, height] = [area.width / (columns - 1), area.height / (rows - 1)];
@@ -151,8 +98,10 @@ export function areaOf(space: Space, x: Scale, y: Scale): Box {
   return { x: left, y: top, width: right - left, height: bottom - top };
 }
 
-/** Where points (example, 2) are on the screen. */
-export function onScreen(points: Float32Array, x: Scale, y: Scale): { x: Float32Array; y: Float32Array } {
+/** Where points (example, 2) are on the screen. Of the same points they are the same arrays: some never move. */
+export function onScreen(points: Float32Array, x: Scale, y: Scale): Placed {
+  const known = placedBefore.get(points);
+  if (known?.across === x && known.up === y) return known.at;
   const [left, bottom] = [x(0), y(0)];
   const [across, up] = [x(1) - left, y(1) - bottom];
   const found = { x: new Float32Array(points.length / 2), y: new Float32Array(points.length / 2) };
@@ -160,8 +109,16 @@ export function onScreen(points: Float32Array, x: Scale, y: Scale): { x: Float32
     found.x[k] = left + across * (points[2 * k] as number);
     found.y[k] = bottom + up * (points[2 * k + 1] as number);
   }
+  placedBefore.set(points, { across: x, up: y, at: found });
   return found;
 }
+
+interface Placed {
+  x: Float32Array;
+  y: Float32Array;
+}
+
+const placedBefore = new WeakMap<Float32Array, { across: Scale; up: Scale; at: Placed }>();
 
 /** Whether a frame has numbers that are none: the weights have diverged. */
 export function diverged(values: Float32Array | null): boolean {
@@ -183,28 +140,26 @@ function logits(values: Float32Array): Float32Array {
   return found;
 }
 
-/** Pixels from the top, of logit leads (row, column) of the second class from the bottom; small ones are pale. */
-function painted(
-  values: Float32Array,
-  columns: number,
-  rows: number,
-  colours: number[][],
-  opacity: number,
-): Uint8ClampedArray {
-  const result = new Uint8ClampedArray(4 * columns * rows);
-  // Whole pixels, which are little-endian wherever there are browsers.
-  const whole = new Uint32Array(result.buffer);
-  const [first, second] = colours.map(([red, green, blue]) => {
-    return ((blue as number) << 16) | ((green as number) << 8) | (red as number);
-  }) as [number, number];
-  for (let row = 0, at = 0; row < rows; row++) {
-    for (let column = 0, from = (rows - 1 - row) * columns; column < columns; column++, from++, at++) {
-      const value = values[from] as number;
-      if (Number.isNaN(value)) continue;
-      const lead = Math.abs(value);
-      const alpha = Math.min(Math.round(opacity * (0.3 + (0.9 * lead) / (1 + lead))), 255);
-      whole[at] = (alpha << 24) | (value > 0 ? second : first);
-    }
+/** Logits that are further from 0 than this look the same. */
+const FAR = 8;
+const SHADES = 1024;
+const shades = new Map<string, Shades>();
+
+/** The shades of logit leads of the second class; small ones are pale. */
+function shadesOfTwo(colours: string[], opacity: number): Shades {
+  const key = `${colours.join()} ${opacity}`;
+  let found = shades.get(key);
+  if (found === undefined) shades.set(key, (found = madeOfTwo(colours, opacity)));
+  return found;
+}
+
+function madeOfTwo(colours: string[], opacity: number): Shades {
+  const pixels = new Uint8ClampedArray(4 * SHADES);
+  for (let k = 0; k < SHADES; k++) {
+    const value = ((k + 0.5) / SHADES) * 2 * FAR - FAR;
+    const lead = Math.abs(value);
+    const alpha = 255 * opacity * (0.3 + (0.9 * lead) / (1 + lead));
+    pixels.set([...channels(colours[value > 0 ? 1 : 0] as string), alpha], 4 * k);
   }
-  return result;
+  return { low: -FAR, high: FAR, colours: new Int32Array(pixels.buffer) };
 }

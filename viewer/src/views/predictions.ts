@@ -1,7 +1,7 @@
 import { axes, grid, note, numbers, plot, type Plot } from "../draw/axes";
 import type { Shape } from "../draw/shapes";
 import { padded, type Ends } from "../math/scale";
-import { number } from "../model/selection";
+import { number, grouped } from "../math/written";
 import { corner } from "./bars";
 import { dots, within } from "./dots";
 import { examples } from "./groups";
@@ -33,7 +33,7 @@ export function layout(scene: Scene): Shape[] {
     ...grid(drawn.plot, theme),
     { kind: "path", commands: [diagonal], stroke: theme.muted, width: 1.4, dash: [5, 3], clip: box },
     ...dots(scene, drawn.x, drawn.y, box),
-    ...axes(drawn.plot, theme),
+    axes(drawn.plot, theme),
     ...corner(fit(drawn), drawn.plot, theme.text),
   ];
 }
@@ -41,7 +41,7 @@ export function layout(scene: Scene): Shape[] {
 export function label(scene: Scene): string {
   const drawn = geometry(scene);
   const facts = drawn === null ? "loading" : fit(drawn);
-  return `Predicted against true ${drawn?.name ?? ""} of ${examples(scene.data).toLocaleString("en")} examples, ${moment(scene)}: ${facts}.`;
+  return `Predicted against true ${drawn?.name ?? ""} of ${grouped(examples(scene.data))} examples, ${moment(scene)}: ${facts}.`;
 }
 
 export function table(scene: Scene): Table {

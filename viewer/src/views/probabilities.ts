@@ -3,10 +3,11 @@ import {
   type Plot,
   SMALL,
   axes,
-  counts,
+  bare,
   fitted,
   grid,
   horizontal,
+  mirrored,
   note,
   numbers,
   plot,
@@ -15,7 +16,7 @@ import {
 import type { Box, Shape } from "../draw/shapes";
 import { Histogram } from "../math/histogram";
 import { root } from "../math/scale";
-import { number } from "../model/selection";
+import { number, grouped } from "../math/written";
 import { RIGHT, SELECTED, type Stand, WRONG, bars, binsWithin, corner } from "./bars";
 import { groupsOf } from "./groups";
 import * as predictions from "./predictions";
@@ -67,7 +68,7 @@ export const probabilities: View = {
       shapes.push({ kind: "path", commands: [half], stroke: theme.muted, dash: [3, 3] });
       shapes.push({ kind: "path", commands: [horizontal(drawn.plot.y.scale(0), box)], stroke: theme.axis });
     }
-    shapes.push(...axes(drawn.plot, theme), ...names(drawn, scene));
+    shapes.push(axes(drawn.plot, theme), ...names(drawn, scene));
     return shapes;
   },
 
@@ -75,7 +76,7 @@ export const probabilities: View = {
     if (scene.data.run.task.kind === "quantities") return predictions.label(scene);
     const drawn = geometry(scene);
     const parts = (drawn?.parts ?? []).map(
-      (part) => `${part.name} ${wrongOf(part)} of ${part.total.toLocaleString("en")} wrong`,
+      (part) => `${part.name} ${wrongOf(part)} of ${grouped(part.total)} wrong`,
     );
     return `Probabilities, ${moment(scene)}: ${mistakes(scene)}; ${parts.join(", ")}.`;
   },
@@ -131,7 +132,7 @@ function geometry(scene: Scene): Drawn | null {
     // One scale for both, so that one can compare.
     const most = Math.max(...groups.counts, 1);
     const area = { x: 0, y: 0, width, height: height - 4 };
-    const made = plot(area, numbers([0, 1], `P(${now.names[1] ?? ""})`, plain), mirrored(most), TOP);
+    const made = plot(area, numbers([0, 1], `P(${now.names[1] ?? ""})`, "plain"), mirrored(most, "examples (√ scale)"), TOP);
     const parts = [0, 1].map((k): Part => {
       const { box, x } = made;
       const middle = box.y + box.height / 2;
@@ -159,12 +160,12 @@ function geometry(scene: Scene): Drawn | null {
     ? [...order].sort((a, b) => (groups.counts[b] as number) - (groups.counts[a] as number)).slice(0, rows)
     : order;
   shown.sort((a, b) => a - b);
-  const draft = plot(room, numbers([0, 1], "P(own class)", plain), blank, TOP);
+  const draft = plot(room, numbers([0, 1], "P(own class)", "plain"), bare([0, 1]), TOP);
   const left = 78;
   const made = plot(
     { ...room, x: left - draft.box.x, width: room.width - left + draft.box.x },
-    numbers([0, 1], "P(own class)", plain),
-    blank,
+    numbers([0, 1], "P(own class)", "plain"),
+    bare([0, 1]),
     TOP,
   );
   const each = made.box.height / Math.max(shown.length, 1);
@@ -196,22 +197,6 @@ function filled({ state }: Scene, { wrong }: Known, drawn: Drawn): Drawn {
   return drawn;
 }
 
-/** Counts upwards and downwards from the middle. */
-function mirrored(most: number): (range: [number, number]) => Plot["y"] {
-  return ([bottom, top]) => {
-    const up = counts(most, "examples (√ scale)")([(bottom + top) / 2, top]);
-    const scale = root(most, [bottom, top]).domain([-most, most]);
-    const down = up.ticks.filter(({ value }) => value > 0).map(({ value, text }) => ({ value: -value, text }));
-    return { scale, label: up.label, ticks: [...down.reverse(), ...up.ticks] };
-  };
-}
-
-const blank = (range: [number, number]): Plot["y"] => ({ scale: root(1, range), label: "", ticks: [] });
-
-function plain(value: number): string {
-  return String(value);
-}
-
 function second({ outputs, count, width }: Known): Float32Array {
   const found = new Float32Array(count);
   for (let k = 0; k < count; k++) found[k] = outputs?.[k * width + Math.min(1, width - 1)] ?? Number.NaN;
@@ -234,10 +219,10 @@ function names({ parts, plot: made, two }: Drawn, { theme }: Scene): Shape[] {
     (sum, { histogram }) => sum + (histogram.unknown[RIGHT] as number) + (histogram.unknown[WRONG] as number),
     0,
   );
-  const shapes = lost > 0 ? corner(`${lost.toLocaleString("en")} not a number`, made, theme.wrong) : [];
+  const shapes = lost > 0 ? corner(`${grouped(lost)} not a number`, made, theme.wrong) : [];
   const text = { kind: "text", baseline: "middle" } as const;
   for (const [k, part] of parts.entries()) {
-    const wrong = `${wrongOf(part).toLocaleString("en")} wrong`;
+    const wrong = `${grouped(wrongOf(part))} wrong`;
     const { box } = part;
     if (two) {
       const y = k === 0 ? box.y + 10 : box.y + box.height - 10;

@@ -1,6 +1,6 @@
 import { LABEL, SMALL, fitted, note, textWidth } from "../draw/axes";
 import type { Shape } from "../draw/shapes";
-import { number } from "../model/selection";
+import { number, grouped } from "../math/written";
 import type { RunData } from "../model/run";
 import { groupsOf } from "./groups";
 import { once } from "./once";
@@ -87,7 +87,7 @@ export const table: View = {
         });
       }
     }
-    const text = `${shown.length} of ${now.count.toLocaleString("en")}: selected first, then ${now.wrong === null ? "" : "wrong, then "}largest loss`;
+    const text = `${shown.length} of ${grouped(now.count)}: selected first, then ${now.wrong === null ? "" : "wrong, then "}largest loss`;
     shapes.push({
       kind: "text",
       x: 12,

@@ -31,6 +31,8 @@ export interface View {
   readonly title: string;
   /** Takes two columns of the grid if one run is shown. */
   readonly wide?: boolean;
+  /** Whether it is drawn for each picture while it plays, as points that travel must be; other views are for every other. */
+  readonly fluent?: boolean;
   /** Height of the canvas as a share of its width; 0.75 if not said. */
   readonly aspect?: number;
   available(data: RunData): boolean;

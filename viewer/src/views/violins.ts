@@ -1,21 +1,22 @@
 import type { Distribution } from "../data/schema";
 import {
-  type Draft,
   LABEL,
   type Plot,
   SMALL,
   axes,
+  bare,
   fitted,
   grid,
   horizontal,
+  logarithms,
   note,
   numbers,
   plot,
   textWidth,
 } from "../draw/axes";
 import type { Shape } from "../draw/shapes";
-import { type Ends, linear, logTicks, logarithmic, padded, union } from "../math/scale";
-import { number } from "../model/selection";
+import { type Ends, padded, union } from "../math/scale";
+import { number } from "../math/written";
 import type { RunData } from "../model/run";
 import type { Scene, View } from "./view";
 import { DIVERGED, moment } from "./words";
@@ -63,7 +64,7 @@ export const violins: View = {
     if (drawn === null) return note("loading the distributions …", whole, theme);
     const { plot: made, layers } = drawn;
     const colour = scene.colours.series[SERIES[drawn.shown.kind] % scene.colours.series.length] as string;
-    const shapes: Shape[] = [...grid({ ...made, x: { ...made.x, ticks: [] } }, theme)];
+    const shapes: Shape[] = [...grid(made, theme)];
     if (!drawn.shown.log)
       shapes.push({
         kind: "path",
@@ -85,7 +86,7 @@ export const violins: View = {
       clip: made.box,
     });
     shapes.push(...quartiles(drawn, scene));
-    shapes.push(...axes({ ...made, x: { ...made.x, ticks: [] } }, theme), ...names(drawn, scene));
+    shapes.push(axes(made, theme), ...names(drawn, scene));
     const unknown = Array.from({ length: layers }, (_, layer) => layer).filter((layer) =>
       Number.isNaN(median(drawn, layer)),
     );
@@ -157,20 +158,8 @@ function geometry(scene: Scene): Drawn | null {
   const domain = limits(same.filter((one) => one !== null));
   const layers = Math.min(shown.layers.length, Math.max(1, Math.floor((width - 70) / ROOM)));
   const name = shown.log ? `|${NAMES[shown.kind]}| (log scale)` : NAMES[shown.kind];
-  const up: Draft = shown.log
-    ? (range) => {
-        const powers = logTicks(
-          logarithmic([10 ** domain[0], 10 ** domain[1]], range),
-          Math.round(Math.abs(range[1] - range[0]) / 32),
-        );
-        return {
-          scale: linear(domain, range),
-          label: name,
-          ticks: powers.map(({ value, text }) => ({ value: Math.log10(value), text })),
-        };
-      }
-    : numbers(padded(domain, 0.02), name);
-  const across = (range: Ends): Plot["x"] => ({ scale: linear([-0.5, layers - 0.5], range), label: " ", ticks: [] });
+  const up = shown.log ? logarithms(domain, name, 32) : numbers(padded(domain, 0.02), name);
+  const across = bare([-0.5, layers - 0.5], " ");
   return {
     plot: plot({ x: 0, y: 0, width, height: height - 4 }, across, up, TOP),
     shown,

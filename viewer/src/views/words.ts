@@ -1,20 +1,19 @@
 import { LABEL, legend, scaleOf } from "../draw/axes";
 import type { Box, Shape } from "../draw/shapes";
+import { counted, grouped } from "../math/written";
 import { countWrong } from "./dots";
 import { examples, groupsOf } from "./groups";
 import type { Scene } from "./view";
 
 /** Room for what is said above a plane. */
 export const TOP = 28;
-/** Made once: that takes longer than all that it writes in a frame. */
-const WHOLE = new Intl.NumberFormat("en");
 export const DIVERGED = "not a number: the weights have diverged";
 
 /** What is said above every plane: the groups' colours, and how many examples are wrong. */
 export function heading(scene: Scene, box: Box): Shape[] {
   const groups = groupsOf(scene);
   const wrong = countWrong(scene);
-  const words = wrong === null ? "" : `${WHOLE.format(wrong)} wrong`;
+  const words = wrong === null ? "" : `${grouped(wrong)} wrong`;
   const right = box.x + box.width;
   const room = { x: box.x, y: 2, width: box.width - (words === "" ? 0 : 80), height: TOP - 8 };
   const shapes: Shape[] = [];
@@ -39,18 +38,13 @@ export function moment({ data, t, interpolated }: Scene): string {
   return `epoch ${counted(epoch)}${interpolated ? " (interpolated)" : ""}`;
 }
 
-/** A count, such as of epochs, with one decimal if it has any. */
-export function counted(value: number): string {
-  return value.toLocaleString("en", { maximumFractionDigits: 1 });
-}
-
 /** "12 of 2,000 examples wrong", as far as that can be said of the task. */
 export function mistakes(scene: Scene): string {
-  const [wrong, count] = [countWrong(scene), examples(scene.data).toLocaleString("en")];
+  const [wrong, count] = [countWrong(scene), grouped(examples(scene.data))];
   const { kind, names } = scene.data.run.task;
   if (wrong === null) return `${count} examples`;
   const where = kind === "labels" && names.length > 1 ? ` in "${names[0] ?? ""}"` : "";
-  return `${wrong.toLocaleString("en")} of ${count} examples wrong${where}`;
+  return `${grouped(wrong)} of ${count} examples wrong${where}`;
 }
 
 /** A share in whole per cent. */
