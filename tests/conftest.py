@@ -102,7 +102,7 @@ def browser():
 
 @pytest.fixture
 def open_file(browser):
-    """Opens a page that is a file; what it says to the console, throws or asks a server for fails the test in the end."""
+    """Opens a page that is a file. What it throws, logs or asks a server for fails the test at its end."""
     contexts, said = [], []
 
     def open_it(path, fragment="", before=None, **options):

@@ -123,8 +123,8 @@ def drawn(page):
     """The pictures on the screen, (row, column, channel)."""
     found = page.evaluate(
         """() => {
-            const all = [...document.querySelectorAll("*")].flatMap((e) => [...(e.shadowRoot?.querySelectorAll("canvas") ?? [])]);
-            const seen = all.filter((e) => e.width > 0 && e.getBoundingClientRect().top < innerHeight - 80);
+            const all = document.querySelector("#netlapse").shadowRoot.querySelectorAll("canvas");
+            const seen = [...all].filter((e) => e.width > 0 && e.getBoundingClientRect().top < innerHeight - 80);
             return seen.map((e) => e.toDataURL().split(",")[1]);
         }"""
     )

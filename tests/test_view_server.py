@@ -33,7 +33,6 @@ from netlapse.view.encode import arrays_in
 from netlapse.view.payload import shown
 from netlapse.view.server import application
 
-
 TOKEN = "right"
 FRAMES = 7
 
