@@ -20,7 +20,7 @@ def leader(replays: Sequence[Replay]) -> int:
     return max(range(len(replays)), key=lambda number: replays[number].epochs[-1])
 
 
-def nearest_epoch(replays: Sequence[Replay], wanted: object) -> float:
+def nearest_epoch(replays: Sequence[Replay], wanted: Any) -> float:
     """The recorded epoch nearest to this one.
 
     Raises ValueError for what is no number, MissingFrame for an epoch before the first or after the last.
@@ -28,7 +28,7 @@ def nearest_epoch(replays: Sequence[Replay], wanted: object) -> float:
     replay = replays[leader(replays)]
     first, last = replay.epochs[0], replay.epochs[-1]
     try:
-        epoch = float(wanted)  # type: ignore[arg-type]
+        epoch = float(wanted)
     except (TypeError, ValueError) as error:
         raise ValueError(f"epoch is a number from {first:g} to {last:g}, not {wanted!r}") from error
     # The page has single precision.
@@ -41,12 +41,12 @@ def nearest_epoch(replays: Sequence[Replay], wanted: object) -> float:
     return replay.nearest(epoch)
 
 
-def known_layer(payload: Payload, wanted: object) -> str | None:
+def known_layer(payload: Payload, wanted: Any) -> str | None:
     """A layer whose space is shown, None for the usual one. Raises UnknownName for others, with those there are."""
     spaces = [space["layer"] for run in payload["runs"] for space in (*run["spaces"], *run["tours"])]
     names = list(dict.fromkeys(spaces))
     if wanted is None or wanted in names:
-        return wanted  # type: ignore[return-value]
+        return wanted
     raise UnknownName(f"no layer {wanted!r} is shown here; there is {', '.join(names) or 'none'}")
 
 

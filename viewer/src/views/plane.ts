@@ -122,7 +122,8 @@ const placedBefore = new WeakMap<Float32Array, { across: Scale; up: Scale; at: P
 
 /** Whether a frame has numbers that are none: the weights have diverged. */
 export function diverged(values: Float32Array | null): boolean {
-  for (let k = 0; k < (values?.length ?? 0); k++) if (!Number.isFinite(values?.[k])) return true;
+  if (values === null) return false;
+  for (let k = 0; k < values.length; k++) if (!Number.isFinite(values[k])) return true;
   return false;
 }
 
