@@ -14,6 +14,7 @@ const LINE = 17;
 const NARROW = 0.3;
 const WIDE = 0.84;
 const CAPITAL = 0.66;
+const DIGIT = 0.63;
 const USUAL = 0.55;
 
 export interface Axis {
@@ -296,6 +297,7 @@ export function textWidth(text: string, size: number): number {
   let width = 0;
   for (const letter of text) {
     if (" .,:;'|!()[]ijlft⁻".includes(letter)) width += NARROW;
+    else if (letter >= "0" && letter <= "9") width += DIGIT;
     else if ("mwMW%…→".includes(letter)) width += WIDE;
     else width += letter >= "A" && letter <= "Z" ? CAPITAL : USUAL;
   }

@@ -109,13 +109,20 @@ export class Painter {
     return found;
   }
 
-  private drawText({ x, y, text, size, colour, align, baseline, bold, rotate }: Text): void {
+  private drawText({ x, y, text, size, colour, align, baseline, bold, halo, rotate }: Text): void {
     const { context } = this;
     const font = `${bold === true ? 600 : 400} ${size}px ${FONT}`;
     if (font !== this.font) context.font = this.font = font;
     context.fillStyle = colour;
     context.textAlign = align ?? "left";
     context.textBaseline = baseline ?? "alphabetic";
+    if (halo !== undefined) {
+      context.strokeStyle = halo;
+      context.lineWidth = 3;
+      context.lineJoin = "round";
+      context.setLineDash([]);
+      context.strokeText(text, x, y);
+    }
     if (rotate === undefined) return context.fillText(text, x, y);
     context.save();
     context.translate(x, y);
@@ -193,6 +200,7 @@ export class Painter {
     this.fill(one ? fill : undefined, hatch);
     if (stroke === undefined) return;
     context.strokeStyle = stroke;
+    context.lineWidth = 1;
     context.stroke();
   }
 

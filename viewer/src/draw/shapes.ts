@@ -74,6 +74,8 @@ export interface Text {
   align?: CanvasTextAlign;
   baseline?: CanvasTextBaseline;
   bold?: boolean;
+  /** Colour around the letters, of what may lie on points or bars. */
+  halo?: string;
   /** Radians, clockwise. */
   rotate?: number;
 }

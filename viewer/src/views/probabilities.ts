@@ -237,8 +237,10 @@ function names({ parts, plot: made, two }: Drawn, { theme }: Scene): Shape[] {
         colour: theme.text,
         align: "right",
         bold: true,
+        halo: theme.surface,
       });
-      shapes.push({ ...text, x: x + 8, y, text: wrong, size: LABEL, colour: theme.wrong, bold: true });
+      const look = { size: LABEL, colour: theme.wrong, bold: true, halo: theme.surface } as const;
+      shapes.push({ ...text, x: x + 8, y, text: wrong, ...look });
     } else {
       const y = box.y + box.height / 2;
       shapes.push({

@@ -133,6 +133,7 @@ export function handles(scene: Scene, tour: Tour, box: Box): Shape[] {
               colour: theme.accent,
               baseline: "middle",
               bold: true,
+              halo: theme.surface,
             } as const,
           ]
         : []),
