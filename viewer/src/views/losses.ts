@@ -2,7 +2,7 @@ import { type Plot, axes, counts, grid, legend, logarithms, note, plot } from ".
 import type { Shape } from "../draw/shapes";
 import { Histogram } from "../math/histogram";
 import type { Ends } from "../math/scale";
-import { number, grouped } from "../math/written";
+import { grouped, number } from "../math/written";
 import { RIGHT, SELECTED, WRONG, bars, binAt, binsWithin, corner } from "./bars";
 import { examples } from "./groups";
 import { ends } from "./once";

@@ -1,7 +1,7 @@
 import { axes, grid, note, numbers, plot, type Plot } from "../draw/axes";
 import type { Shape } from "../draw/shapes";
 import { padded, type Ends } from "../math/scale";
-import { number, grouped } from "../math/written";
+import { grouped, number } from "../math/written";
 import { corner } from "./bars";
 import { dots, within } from "./dots";
 import { examples } from "./groups";

@@ -16,7 +16,7 @@ import {
 import type { Box, Shape } from "../draw/shapes";
 import { Histogram } from "../math/histogram";
 import { root } from "../math/scale";
-import { number, grouped } from "../math/written";
+import { grouped, number } from "../math/written";
 import { RIGHT, SELECTED, type Stand, WRONG, bars, binsWithin, corner } from "./bars";
 import { groupsOf } from "./groups";
 import * as predictions from "./predictions";

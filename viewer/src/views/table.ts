@@ -1,6 +1,6 @@
 import { LABEL, SMALL, fitted, note, textWidth } from "../draw/axes";
 import type { Shape } from "../draw/shapes";
-import { number, grouped } from "../math/written";
+import { grouped, number } from "../math/written";
 import type { RunData } from "../model/run";
 import { groupsOf } from "./groups";
 import { once } from "./once";
