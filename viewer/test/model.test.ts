@@ -89,6 +89,29 @@ test("frames that a server computes together are fetched together; of single num
   assert.deepEqual(source.asked, [`${run.losses.name} 8 12`, "single 64 100"]);
 });
 
+test("a curve of a long run comes piece by piece, and nobody waits for it", async () => {
+  const source = new NetworkRuns(100);
+  let changes = 0;
+  const { run } = await one(source);
+  const data = await RunData.open({ ...run, at_once: 2 }, source, () => changes++);
+  const values = source.keep("single", ["frame"], [100], "float32", new Float32Array(100).fill(3));
+  source.asked.length = 0;
+  for (let pieces = 0; pieces <= 4; pieces++) {
+    const found = data.gradually(values);
+    data.gradually(values);
+    assert.equal(data.pending, 0);
+    assert.equal(found?.complete, pieces === 4);
+    assert.equal(found.column.filter((value) => value === 3).length, Math.min(32 * pieces, 100));
+    assert.equal(changes, pieces);
+    await new Promise((done) => setTimeout(done));
+  }
+  assert.deepEqual(source.asked, ["single 0 32", "single 32 64", "single 64 96", "single 96 100"]);
+  // A short one is waited for.
+  const short = source.keep("short", ["frame"], [20], "float32", new Float32Array(20));
+  assert.equal(data.gradually(short), null);
+  assert.equal(data.pending, 1);
+});
+
 test("a run that has grown keeps what was fetched and fetches the rest alone", async () => {
   const source = new NetworkRuns(8);
   const whole = await one(source);

@@ -28,8 +28,8 @@ export class RunData {
 
   private readonly pieces = new Map<string, Piece>();
   private readonly asked = new Set<string>();
-  /** What is under way, and whether anybody waits for it. */
-  private readonly flights = new Map<string, { needed: boolean }>();
+  /** What is under way, whether anybody waits for it, and whether it is shown when it comes. */
+  private readonly flights = new Map<string, { needed: boolean; shown: boolean }>();
   private readonly whole = new Map<string, Float32Array>();
   /** What was asked for last of each array: views that are drawn together ask for the same moment. */
   private readonly latest = new Map<string, { position: number; values: Float32Array }>();
@@ -143,7 +143,31 @@ export class RunData {
     if (values === null || !timed(values)) return null;
     const size = frameSize(values);
     const complete = length(values) * size * bytesOf(values) > COLUMN || this.ready(values);
-    if (!complete) return null;
+    return complete ? this.known(values, index) : null;
+  }
+
+  /**
+   * A number of all frames; NaN where it has not come.
+   *
+   * What is fetched in many pieces is asked for one after the other, and nobody waits for it: of a long run that is
+   * being viewed it would hold up everything else.
+   */
+  gradually(values: Values): { column: Float32Array; complete: boolean } | null {
+    const size = this.framesOfPiece(values);
+    if (length(values) <= size) {
+      const column = this.column(values, 0);
+      return column === null ? null : { column, complete: true };
+    }
+    let missing = 0;
+    while (missing < length(values) && this.pieces.has(key(values, missing))) missing += size;
+    const complete = missing >= length(values);
+    const name = key(values, missing);
+    if (!complete && !this.asked.has(name)) this.later(name, this.fetch(values, missing), false, true);
+    return { column: this.known(values, 0), complete };
+  }
+
+  private known(values: Values, index: number): Float32Array {
+    const size = frameSize(values);
     const column = new Float32Array(length(values)).fill(Number.NaN);
     const value = reader(values);
     const step = this.framesOfPiece(values);
@@ -227,15 +251,15 @@ export class RunData {
     return Math.max(1, Math.floor(PIECE / Math.max(1, frameSize(values) * bytesOf(values))));
   }
 
-  private later(name: string, fetched: Promise<void>, needed = true): void {
-    const flight = { needed };
+  private later(name: string, fetched: Promise<void>, needed = true, shown = needed): void {
+    const flight = { needed, shown };
     this.flights.set(name, flight);
     if (needed) this.waiting += 1;
     const done = (error?: unknown): void => {
       this.flights.delete(name);
       if (flight.needed) this.waiting -= 1;
       // Nobody has missed what came ahead.
-      if (flight.needed || error !== undefined) this.changed(error);
+      if (flight.needed || flight.shown || error !== undefined) this.changed(error);
     };
     void fetched.then(() => done(), done);
   }

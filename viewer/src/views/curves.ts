@@ -232,11 +232,16 @@ function begun(data: RunData, values: Float32Array, plot: Plot, t: number): Floa
 
 const lines = new WeakMap<Float32Array, { x: Plot["x"]; y: Plot["y"]; line: Float32Array }>();
 
-/** The values of a curve at all frames; the same array until more come. Null until they have. */
+/** The values of a curve at all frames, NaN where they have not come; when all have, always the same array. */
 function columnOf(data: RunData, curve: Curve): Float32Array | null {
-  return once(data, `curve ${curve.values.name}`, () => {
-    return data.ready(curve.values) ? data.column(curve.values, 0) : null;
+  const name = `curve ${curve.values.name}`;
+  let found: Float32Array | null = null;
+  const whole = once(data, name, () => {
+    const known = data.gradually(curve.values);
+    found = known?.column ?? null;
+    return known?.complete === true ? known.column : null;
   });
+  return whole ?? found;
 }
 
 /** Above a panel: what the curves are, in their lines, with their values now. */
