@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # There is a process for each core: threads of torch that wait for one another take three times as long.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
