@@ -1,3 +1,4 @@
+import { memo } from "../math/memo";
 import { type Ends, type Scale, type Tick, linear, logTicks, logarithmic, root, rootTicks, ticks } from "../math/scale";
 import type { Box, Shape, Still } from "./shapes";
 import type { Theme } from "./theme";
@@ -147,21 +148,15 @@ function leftOf({ widest, label }: Axis): number {
   return Math.ceil(widest) + GAP + (label === "" ? 4 : LINE + 4);
 }
 
-const drawn = new WeakMap<Axis, WeakMap<Axis, { theme: Theme; axes: Still }>>();
-
 /** The axes with their numbers and names, to lie above everything: of the same plot the same object. */
-export function axes(plot: Plot, theme: Theme): Still {
-  let kept = drawn.get(plot.x);
-  if (kept === undefined) drawn.set(plot.x, (kept = new WeakMap()));
-  const known = kept.get(plot.y);
-  if (known?.theme === theme) return known.axes;
-  const found = drawnAxes(plot, theme);
-  kept.set(plot.y, { theme, axes: found });
-  return found;
+export function axes({ x, y }: Plot, theme: Theme): Still {
+  return drawnAxes(y, x, theme);
 }
 
-function drawnAxes({ box, x, y }: Plot, theme: Theme): Still {
-  const [bottom, right] = [box.y + box.height, box.x + box.width];
+const drawnAxes = memo((y: Axis, x: Axis, theme: Theme): Still => {
+  const [start, right] = x.scale.range() as Ends;
+  const [bottom, top] = y.scale.range() as Ends;
+  const box = { x: start, y: top, width: right - start, height: bottom - top };
   const shapes: Still["shapes"] = [
     { kind: "path", commands: [Float32Array.of(box.x, box.y, box.x, bottom, right, bottom)], stroke: theme.axis },
   ];
@@ -204,7 +199,7 @@ function drawnAxes({ box, x, y }: Plot, theme: Theme): Still {
     { x: across, y: down, width: right + 30 - across, height: 2 * LINE + GAP + 9 },
   ];
   return { kind: "still", shapes, boxes };
-}
+});
 
 export function vertical(x: number, { y, height }: Box): Float32Array {
   return Float32Array.of(x, y, x, y + height);

@@ -121,14 +121,18 @@ export class Painter {
       context.lineWidth = 3;
       context.lineJoin = "round";
       context.setLineDash([]);
-      context.strokeText(text, x, y);
     }
-    if (rotate === undefined) return context.fillText(text, x, y);
+    if (rotate === undefined) return this.write(text, x, y, halo);
     context.save();
     context.translate(x, y);
     context.rotate(rotate);
-    context.fillText(text, 0, 0);
+    this.write(text, 0, 0, halo);
     context.restore();
+  }
+
+  private write(text: string, x: number, y: number, halo: string | undefined): void {
+    if (halo !== undefined) this.context.strokeText(text, x, y);
+    this.context.fillText(text, x, y);
   }
 
   /** Whether the points are those that the splat shows already: of inputs, say, that stay where they are. */

@@ -1,10 +1,10 @@
 import type { Server } from "../data/http";
+import { grouped } from "../math/written";
 import { choice, h } from "../ui/dom";
 import { STYLES, sheet } from "../ui/styles";
 import { Card } from "./card";
 import { GALLERY } from "./styles";
 import { type Filter, type Row, SORTS, type Table, chosen, facets, fetchTable, isExpression, settings } from "./table";
-import { grouped } from "../math/written";
 
 /** The table is fetched anew so often, in milliseconds. */
 const POLL = 2000;

@@ -33,6 +33,8 @@ export class RunData {
   private readonly whole = new Map<string, Float32Array>();
   /** What was asked for last of each array: views that are drawn together ask for the same moment. */
   private readonly latest = new Map<string, { position: number; values: Float32Array }>();
+  /** Numbers of all frames, when all have come. */
+  private readonly curves = new Map<string, Float32Array>();
   private readonly computed: ReadonlySet<string>;
   private bytes = 0;
   private waiting = 0;
@@ -147,23 +149,24 @@ export class RunData {
   }
 
   /**
-   * A number of all frames; NaN where it has not come.
+   * A number of all frames, NaN where it has not come; once all have, always the same array.
    *
    * What is fetched in many pieces is asked for one after the other, and nobody waits for it: of a long run that is
    * being viewed it would hold up everything else.
    */
-  gradually(values: Values): { column: Float32Array; complete: boolean } | null {
+  gradually(values: Values): Float32Array | null {
+    const kept = this.curves.get(values.name);
+    if (kept !== undefined) return kept;
     const size = this.framesOfPiece(values);
-    if (length(values) <= size) {
-      const column = this.column(values, 0);
-      return column === null ? null : { column, complete: true };
-    }
     let missing = 0;
     while (missing < length(values) && this.pieces.has(key(values, missing))) missing += size;
     const complete = missing >= length(values);
+    if (!complete && length(values) <= size) return this.column(values, 0);
     const name = key(values, missing);
     if (!complete && !this.asked.has(name)) this.later(name, this.fetch(values, missing), false, true);
-    return { column: this.known(values, 0), complete };
+    const found = this.known(values, 0);
+    if (complete) this.curves.set(values.name, found);
+    return found;
   }
 
   private known(values: Values, index: number): Float32Array {

@@ -1,9 +1,9 @@
 import { Frames, type Recipe, type Weights } from "../data/recipes";
 import type { Dense, Diagram, Mlp, Run, Space, Values } from "../data/schema";
+import { grouped } from "../math/written";
 import { Chain, type Layer } from "./chain";
 import type { Fork } from "./fork";
 import { mean, rowsOf } from "./origin";
-import { grouped } from "../math/written";
 
 export type Range = [low: number, high: number];
 

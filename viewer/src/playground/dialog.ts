@@ -1,3 +1,4 @@
+import { grouped } from "../math/written";
 import type { RunData } from "../model/run";
 import type { Session } from "../model/session";
 import { h } from "../ui/dom";
@@ -6,7 +7,6 @@ import type { Settings } from "./fork";
 import { optimiserOf } from "./forks";
 import { type Optimiser, optimiserName } from "./optimisers";
 import { hindrance, rowsOf } from "./origin";
-import { grouped } from "../math/written";
 
 /** What a training begins with whose settings are not known, or of an optimiser that is not known here. */
 const USUAL: Optimiser = { kind: "SGD", rate: 0.01, momentum: 0, nesterov: false };

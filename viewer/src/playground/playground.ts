@@ -1,3 +1,4 @@
+import { grouped } from "../math/written";
 import type { RunData } from "../model/run";
 import type { Session } from "../model/session";
 import { h } from "../ui/dom";
@@ -5,7 +6,6 @@ import { ForkDialog } from "./dialog";
 import type { Fork, Settings } from "./fork";
 import { type Forks, MOST_RUNS, nameOf } from "./forks";
 import { hindrance, originOf } from "./origin";
-import { grouped } from "../math/written";
 
 /** The button that asks for a fork, its dialog, and the forks that there are. */
 export class Playground {

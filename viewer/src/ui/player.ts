@@ -1,9 +1,9 @@
+import { grouped } from "../math/written";
 import type { RunData } from "../model/run";
 import type { Session } from "../model/session";
 import { find } from "../model/sync";
 import { choice, h, icon, ICONS } from "./dom";
 import type { Tooltip } from "./tooltip";
-import { grouped } from "../math/written";
 
 /** While it plays, the thumb of the timeline moves in so many steps. */
 const STEPS = 250;

@@ -1,6 +1,7 @@
 import { bisectRight } from "d3-array";
 import type { Curve } from "../data/schema";
 import {
+  type Axis,
   type Draft,
   LABEL,
   type Plot,
@@ -18,10 +19,10 @@ import {
 } from "../draw/axes";
 import { mix } from "../draw/palette";
 import type { Box, Shape } from "../draw/shapes";
+import { memo } from "../math/memo";
 import { type Ends, padded } from "../math/scale";
 import { counted, number } from "../math/written";
 import type { RunData } from "../model/run";
-import { once } from "./once";
 import type { Scene, View } from "./view";
 import { moment } from "./words";
 
@@ -136,7 +137,7 @@ function panelsOf(scene: Scene): Panel[] | null {
   if (epochs[0] === epochs[1]) epochs[1] += 1;
   const panels: Panel[] = [];
   for (const [k, quantity] of all.slice(0, across * down).entries()) {
-    const values = others.flatMap((one) => ofQuantity(one, quantity).map((curve) => columnOf(one, curve)));
+    const values = others.flatMap((one) => ofQuantity(one, quantity).map((curve) => one.gradually(curve.values)));
     if (values.some((column) => column === null)) return null;
     const share = isShare(quantity);
     const isLoss = others.some((one) => ofQuantity(one, quantity).some((curve) => curve.name === "loss"));
@@ -178,12 +179,12 @@ function draw(scene: Scene, { quantity, share, plot: made }: Panel): Shape[] {
     const colour =
       others.length === 1 ? theme.accent : (colours.series[others.indexOf(other) % colours.series.length] as string);
     for (const curve of ofQuantity(other, quantity)) {
-      const values = columnOf(other, curve);
+      const values = other.gradually(curve.values);
       if (values === null) continue;
       const validation = curve.split === "validation";
       const stroke = validation ? mix(colour, theme.text, 0.45) : colour;
       const look = { kind: "path", stroke, clip: margin(box), ...(validation && { dash: [5, 3] }) } as const;
-      const whole = line(other, values, made);
+      const whole = line(values, other.epochs, x, y);
       if (!own) {
         shapes.push({ ...look, commands: [whole], width: 1.2, alpha: 0.6 });
         continue;
@@ -206,42 +207,25 @@ function draw(scene: Scene, { quantity, share, plot: made }: Panel): Shape[] {
 }
 
 /** The whole curve. */
-function line(data: RunData, values: Float32Array, { x, y }: Plot): Float32Array {
-  const known = lines.get(values);
-  if (known?.x === x && known.y === y) return known.line;
+const line = memo((values: Float32Array, epochs: Float32Array, { scale: x }: Axis, { scale: y }: Axis): Float32Array => {
   const found = new Float32Array(2 * values.length);
   for (let k = 0; k < values.length; k++) {
-    found[2 * k] = x.scale(data.epochs[k] as number);
-    found[2 * k + 1] = y.scale(values[k] as number);
+    found[2 * k] = x(epochs[k] as number);
+    found[2 * k + 1] = y(values[k] as number);
   }
-  lines.set(values, { x, y, line: found });
   return found;
-}
+});
 
 /** The curve up to a frame position. */
-function begun(data: RunData, values: Float32Array, plot: Plot, t: number): Float32Array {
+function begun(data: RunData, values: Float32Array, { x, y }: Plot, t: number): Float32Array {
   const recorded = Math.min(Math.floor(t), values.length - 1);
-  const all = line(data, values, plot).subarray(0, 2 * (recorded + 1));
+  const all = line(values, data.epochs, x, y).subarray(0, 2 * (recorded + 1));
   const [last, next] = [values[recorded] as number, values[recorded + 1]];
   if (t <= recorded || next === undefined) return all;
   const found = new Float32Array(all.length + 2);
   found.set(all);
-  found.set([plot.x.scale(epochAt(data, t)), plot.y.scale(last + (t - recorded) * (next - last))], all.length);
+  found.set([x.scale(epochAt(data, t)), y.scale(last + (t - recorded) * (next - last))], all.length);
   return found;
-}
-
-const lines = new WeakMap<Float32Array, { x: Plot["x"]; y: Plot["y"]; line: Float32Array }>();
-
-/** The values of a curve at all frames, NaN where they have not come; when all have, always the same array. */
-function columnOf(data: RunData, curve: Curve): Float32Array | null {
-  const name = `curve ${curve.values.name}`;
-  let found: Float32Array | null = null;
-  const whole = once(data, name, () => {
-    const known = data.gradually(curve.values);
-    found = known?.column ?? null;
-    return known?.complete === true ? known.column : null;
-  });
-  return whole ?? found;
 }
 
 /** Above a panel: what the curves are, in their lines, with their values now. */

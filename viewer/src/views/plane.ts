@@ -1,10 +1,11 @@
 import type { Space } from "../data/schema";
-import { channels } from "../draw/palette";
 import { type Shades, field, shadesOf } from "../draw/field";
+import { channels } from "../draw/palette";
 import { sequential } from "../draw/ramp";
 import type { Box, Path, Shape } from "../draw/shapes";
-import { contour, outlines } from "../math/contour";
 import type { Theme } from "../draw/theme";
+import { contour, outlines } from "../math/contour";
+import { memo } from "../math/memo";
 import { type Ends, type Scale, union } from "../math/scale";
 import { classNames, groupsOf } from "./groups";
 import { ends } from "./once";
@@ -99,9 +100,7 @@ export function areaOf(space: Space, x: Scale, y: Scale): Box {
 }
 
 /** Where points (example, 2) are on the screen. Of the same points they are the same arrays: some never move. */
-export function onScreen(points: Float32Array, x: Scale, y: Scale): Placed {
-  const known = placedBefore.get(points);
-  if (known?.across === x && known.up === y) return known.at;
+export const onScreen = memo((points: Float32Array, x: Scale, y: Scale): { x: Float32Array; y: Float32Array } => {
   const [left, bottom] = [x(0), y(0)];
   const [across, up] = [x(1) - left, y(1) - bottom];
   const found = { x: new Float32Array(points.length / 2), y: new Float32Array(points.length / 2) };
@@ -109,16 +108,8 @@ export function onScreen(points: Float32Array, x: Scale, y: Scale): Placed {
     found.x[k] = left + across * (points[2 * k] as number);
     found.y[k] = bottom + up * (points[2 * k + 1] as number);
   }
-  placedBefore.set(points, { across: x, up: y, at: found });
   return found;
-}
-
-interface Placed {
-  x: Float32Array;
-  y: Float32Array;
-}
-
-const placedBefore = new WeakMap<Float32Array, { across: Scale; up: Scale; at: Placed }>();
+});
 
 /** Whether a frame has numbers that are none: the weights have diverged. */
 export function diverged(values: Float32Array | null): boolean {
@@ -144,17 +135,9 @@ function logits(values: Float32Array): Float32Array {
 /** Logits that are further from 0 than this look the same. */
 const FAR = 8;
 const SHADES = 1024;
-const shades = new Map<string, Shades>();
 
 /** The shades of logit leads of the second class; small ones are pale. */
-function shadesOfTwo(colours: string[], opacity: number): Shades {
-  const key = `${colours.join()} ${opacity}`;
-  let found = shades.get(key);
-  if (found === undefined) shades.set(key, (found = madeOfTwo(colours, opacity)));
-  return found;
-}
-
-function madeOfTwo(colours: string[], opacity: number): Shades {
+const shadesOfTwo = memo((colours: string[], opacity: number): Shades => {
   const pixels = new Uint8ClampedArray(4 * SHADES);
   for (let k = 0; k < SHADES; k++) {
     const value = ((k + 0.5) / SHADES) * 2 * FAR - FAR;
@@ -163,4 +146,4 @@ function madeOfTwo(colours: string[], opacity: number): Shades {
     pixels.set([...channels(colours[value > 0 ? 1 : 0] as string), alpha], 4 * k);
   }
   return { low: -FAR, high: FAR, colours: new Int32Array(pixels.buffer) };
-}
+});
